@@ -1,0 +1,67 @@
+//! One credited sale, as the projection says that it stands.
+
+use sea_orm::entity::prelude::*;
+
+use crate::id::{AffiliateId, BrandId, CampaignId, CodeId, ConversionId};
+
+crate::text_enum! {
+    /// What led the customer.
+    AttributionMethod { Link = "link", Coupon = "coupon", S2s = "s2s" }
+}
+
+crate::text_enum! {
+    /// Which sale of a customer it is.
+    ConversionKind { Acquisition = "acquisition", Renewal = "renewal", OneOff = "one_off" }
+}
+
+crate::text_enum! {
+    /// How it stands, but for the clock: `Standing` reads as pending until `hold_until`, then as approved.
+    ConversionStatus {
+        Standing = "standing",
+        Held = "held",
+        PartiallyRefunded = "partially_refunded",
+        Refunded = "refunded",
+        Disputed = "disputed",
+        Rejected = "rejected",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "conversion")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ConversionId,
+    pub brand_id: BrandId,
+    pub livemode: bool,
+    pub sale_id: Uuid,
+    /// Which part of the sale it is: a subscription's start, an invoice, a payment; unique within the sale.
+    pub part: String,
+    pub kind: ConversionKind,
+    pub status: ConversionStatus,
+    pub attribution_method: AttributionMethod,
+    pub campaign_id: CampaignId,
+    pub affiliate_id: AffiliateId,
+    pub code_id: Option<CodeId>,
+    /// As typed at checkout, in upper case.
+    pub coupon_code: Option<String>,
+    pub amount_pending: bool,
+    /// ISO 4217, upper case.
+    pub currency: String,
+    /// Minor units of `currency`; paid, after discounts, without tax. So are `tax` and `refunded_amount`.
+    pub amount: i64,
+    pub tax: i64,
+    pub refunded_amount: i64,
+    /// Minor units of `commission_currency`, net of clawbacks.
+    pub commission: i64,
+    pub commission_currency: String,
+    /// When the commission is due.
+    pub hold_until: DateTimeUtc,
+    /// JSON, a list of steps.
+    pub attribution_trail: String,
+    pub occurred_at: DateTimeUtc,
+    pub recorded_at: DateTimeUtc,
+    /// Set when it turned out to be the same sale as an older one, which stands for both.
+    pub merged_into: Option<ConversionId>,
+}
+
+crate::plain_table!();

@@ -1,0 +1,43 @@
+//! A campaign coupon: a discount, and one Stripe `coupon` under the same id.
+
+use sea_orm::entity::prelude::*;
+
+use crate::id::{AffiliateId, BrandId, CampaignId, CouponId};
+
+crate::text_enum! {
+    /// For how many invoices of a subscription the discount counts.
+    CouponDuration { Once = "once", Repeating = "repeating", Forever = "forever" }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "campaign_coupon")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: CouponId,
+    pub brand_id: BrandId,
+    pub livemode: bool,
+    pub campaign_id: CampaignId,
+    /// Only this affiliate may have codes on it.
+    pub affiliate_id: Option<AffiliateId>,
+    pub name: String,
+    /// Basis points; or else `amount_off`.
+    pub percent_off_bps: Option<i32>,
+    /// Minor units of `currency`.
+    pub amount_off: Option<i64>,
+    pub currency: Option<String>,
+    pub duration: CouponDuration,
+    pub duration_in_months: Option<i32>,
+    pub max_redemptions_per_code: Option<i32>,
+    /// Whole seconds, as Stripe's `redeem_by`.
+    pub expires_at: Option<DateTimeUtc>,
+    pub overrides_click_attribution: bool,
+    pub allow_affiliate_self_mint: bool,
+    pub archived: bool,
+    /// Set once Stripe has it.
+    pub stripe_id: Option<String>,
+    pub created_at: DateTimeUtc,
+    /// Deleted coupons stay, so that their codes keep attributing.
+    pub deleted_at: Option<DateTimeUtc>,
+}
+
+crate::plain_table!();

@@ -1,0 +1,189 @@
+//! The settings. The environment is read here and nowhere else; a missing or malformed setting is one line that names it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{db::DatabaseUrl, vault::Vault};
+
+/// The fewest bytes of an HS256 secret (RFC 7518, section 3.2).
+pub const MIN_JWT_SECRET_BYTES: usize = 32;
+
+/// All settings, checked.
+#[derive(Clone)]
+pub struct Config {
+    /// `DATABASE_URL`; default `sqlite://rekomi.db`.
+    pub database: DatabaseUrl,
+    /// `REKOMI_LISTEN`; default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// `REKOMI_PUBLIC_URL`; default `http://` and the listening address.
+    pub public_url: Url,
+    /// `REKOMI_JWT_SECRET`; at least 32 bytes.
+    pub jwt_secret: Option<SecretString>,
+    /// `REKOMI_JWT_ISSUER`; default `rekomi`.
+    pub jwt_issuer: String,
+    /// `REKOMI_JWT_AUDIENCE`; default `rekomi`.
+    pub jwt_audience: String,
+    /// `REKOMI_ENCRYPTION_KEY`.
+    pub vault: Vault,
+    /// `STRIPE_API_BASE`; default `https://api.stripe.com`. A bare origin.
+    pub stripe_api_base: Url,
+    /// `STRIPE_SECRET_KEY`, for the default brand while it has none of its own.
+    pub stripe_secret_key: Option<SecretString>,
+    /// `STRIPE_WEBHOOK_SECRET`, a comma list, likewise.
+    pub stripe_webhook_secrets: Vec<SecretString>,
+    /// `REKOMI_CORS_ORIGINS`, a comma list; default none.
+    pub cors_origins: Vec<String>,
+    /// `REKOMI_LOG`; default `info`.
+    pub log_filter: String,
+    /// `REKOMI_LOG_FORMAT`; default `pretty`.
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+/// One line: the setting and what is wrong with it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct ConfigError {
+    setting: &'static str,
+    problem: String,
+}
+
+impl ConfigError {
+    pub fn new(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self {
+            setting,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the process's environment.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads settings from anywhere; an empty one counts as not set.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name| lookup(name).filter(|value| !value.is_empty());
+        let or = |name, default: &str| get(name).unwrap_or_else(|| default.to_owned());
+        let listen: SocketAddr = or("REKOMI_LISTEN", "127.0.0.1:8080")
+            .parse()
+            .map_err(|_| ConfigError::new("REKOMI_LISTEN", "must be an address and a port, such as 127.0.0.1:8080"))?;
+        Ok(Self {
+            database: or("DATABASE_URL", "sqlite://rekomi.db")
+                .parse()
+                .map_err(|problem: String| ConfigError::new("DATABASE_URL", problem))?,
+            listen,
+            public_url: origin("REKOMI_PUBLIC_URL", &or("REKOMI_PUBLIC_URL", &format!("http://{listen}")))?,
+            jwt_secret: jwt_secret(get("REKOMI_JWT_SECRET"))?,
+            jwt_issuer: or("REKOMI_JWT_ISSUER", "rekomi"),
+            jwt_audience: or("REKOMI_JWT_AUDIENCE", "rekomi"),
+            vault: vault(get("REKOMI_ENCRYPTION_KEY"))?,
+            stripe_api_base: origin("STRIPE_API_BASE", &or("STRIPE_API_BASE", "https://api.stripe.com"))?,
+            stripe_secret_key: get("STRIPE_SECRET_KEY").map(SecretString::from),
+            stripe_webhook_secrets: list(get("STRIPE_WEBHOOK_SECRET")).map(SecretString::from).collect(),
+            cors_origins: cors_origins(get("REKOMI_CORS_ORIGINS"))?,
+            log_filter: or("REKOMI_LOG", "info"),
+            log_format: match or("REKOMI_LOG_FORMAT", "pretty").as_str() {
+                "pretty" => LogFormat::Pretty,
+                "json" => LogFormat::Json,
+                _ => return Err(ConfigError::new("REKOMI_LOG_FORMAT", "must be pretty or json")),
+            },
+        })
+    }
+
+    /// The file beside an SQLite database that keeps a secret made on the first run.
+    pub fn secret_file(&self) -> Option<PathBuf> {
+        match &self.database {
+            DatabaseUrl::Sqlite(path) => Some(path.with_extension("jwt-secret")),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+}
+
+fn list(value: Option<String>) -> impl Iterator<Item = String> {
+    let parts: Vec<_> = value.iter().flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect();
+    parts.into_iter().filter(|part| !part.is_empty())
+}
+
+fn origin(setting: &'static str, value: &str) -> Result<Url, ConfigError> {
+    let wrong = || ConfigError::new(setting, "must be a bare origin, such as https://example.com");
+    let url: Url = value.parse().map_err(|_| wrong())?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if bare && url.has_host() && matches!(url.scheme(), "http" | "https") {
+        Ok(url)
+    } else {
+        Err(wrong())
+    }
+}
+
+fn jwt_secret(value: Option<String>) -> Result<Option<SecretString>, ConfigError> {
+    match value {
+        Some(secret) if secret.len() < MIN_JWT_SECRET_BYTES => {
+            let problem = format!("must have at least {MIN_JWT_SECRET_BYTES} bytes");
+            Err(ConfigError::new("REKOMI_JWT_SECRET", problem))
+        }
+        secret => Ok(secret.map(SecretString::from)),
+    }
+}
+
+fn vault(value: Option<String>) -> Result<Vault, ConfigError> {
+    let wrong = || ConfigError::new("REKOMI_ENCRYPTION_KEY", "must be base64 of 32 bytes, or several with commas between");
+    let keys: Result<Vec<[u8; 32]>, _> = list(value)
+        .map(|key| STANDARD.decode(key).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong))
+        .collect();
+    Ok(Vault::new(keys?))
+}
+
+fn cors_origins(value: Option<String>) -> Result<Vec<String>, ConfigError> {
+    list(value)
+        .map(|value| origin("REKOMI_CORS_ORIGINS", &value).map(|url| url.origin().ascii_serialization()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, String> {
+        let find = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Config::from_lookup(find).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_set_is_a_local_sqlite_server() {
+        let config = read(&[]).ok().unwrap();
+        assert_eq!(config.database, DatabaseUrl::Sqlite("rekomi.db".into()));
+        assert_eq!(config.public_url.as_str(), "http://127.0.0.1:8080/");
+        assert_eq!(config.secret_file(), Some("rekomi.jwt-secret".into()));
+    }
+
+    #[test]
+    fn a_malformed_setting_is_one_line_that_names_it() {
+        let cases = [
+            ("REKOMI_LISTEN", "8080"),
+            ("DATABASE_URL", "mysql://x"),
+            ("REKOMI_JWT_SECRET", "short"),
+            ("REKOMI_ENCRYPTION_KEY", "c2hvcnQ="),
+            ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
+            ("REKOMI_PUBLIC_URL", "example.com"),
+            ("REKOMI_CORS_ORIGINS", "https://a.test, nonsense"),
+            ("REKOMI_LOG_FORMAT", "xml"),
+        ];
+        for (setting, value) in cases {
+            let error = read(&[(setting, value)]).err().unwrap();
+            assert!(error.starts_with(&format!("{setting}: ")), "{error}");
+            assert!(!error.contains('\n') && !error.contains("short"), "{error}");
+        }
+    }
+}

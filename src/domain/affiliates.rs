@@ -1,0 +1,211 @@
+//! Affiliates, and how they stood at any time.
+//!
+//! **Invariant.** `affiliate.status` is the last row of `affiliate_status`; both change in one transaction.
+
+use std::collections::BTreeSet;
+
+use entity::{
+    affiliate::{self, AffiliateStatus},
+    affiliate_campaign, affiliate_status, campaign,
+    id::{AffiliateId, CampaignId},
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    Set, SqlErr,
+};
+
+use super::{
+    Domain,
+    campaigns::MAX_NAME,
+    page::{self, Order, Page, PageArgs},
+    tenancy,
+};
+use crate::{
+    auth::{Actor, Operation, Scope},
+    error::{Error, Problems, Result, UserErrorCode},
+};
+
+/// RFC 5321, section 4.5.3.1.3.
+const MAX_EMAIL: usize = 254;
+const MAX_REASON: usize = 1000;
+const MAX_CAMPAIGNS: usize = 100;
+
+#[derive(Clone, Debug)]
+pub struct CreateAffiliate {
+    pub name: String,
+    pub email: String,
+    pub campaign_ids: Vec<Option<CampaignId>>,
+    pub approve: bool,
+}
+
+/// A page of the affiliates that the caller may see, oldest first; for an affiliate, itself.
+pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<affiliate::Model>> {
+    actor.require(Operation::ReadAffiliates)?;
+    let order = Order { time: None, id: affiliate::Column::Id };
+    page::fetch(domain.db.reader(), tenancy::find::<affiliate::Entity>(&actor.scope), order, args).await
+}
+
+pub async fn count(domain: &Domain, actor: &Actor) -> Result<u64> {
+    actor.require(Operation::ReadAffiliates)?;
+    Ok(tenancy::find::<affiliate::Entity>(&actor.scope).count(domain.db.reader()).await?)
+}
+
+pub async fn get(domain: &Domain, actor: &Actor, id: AffiliateId) -> Result<Option<affiliate::Model>> {
+    actor.require(Operation::ReadAffiliates)?;
+    Ok(find(domain.db.reader(), &actor.scope, id).await?)
+}
+
+pub(super) async fn find(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: AffiliateId,
+) -> Result<Option<affiliate::Model>, DbErr> {
+    tenancy::find::<affiliate::Entity>(scope)
+        .filter(affiliate::Column::Id.eq(id))
+        .one(db)
+        .await
+}
+
+/// Whether an affiliate is in a campaign.
+pub(super) async fn is_in(db: &impl ConnectionTrait, affiliate: AffiliateId, campaign: CampaignId) -> Result<bool, DbErr> {
+    let membership = affiliate_campaign::Entity::find_by_id((affiliate, campaign));
+    Ok(membership.one(db).await?.is_some())
+}
+
+/// Creates an affiliate in the given campaigns; an id that could not be read is given as `None`.
+///
+/// # Errors
+/// `INVALID` on the field that breaks a rule, `NOT_FOUND` on a campaign, `TAKEN` on `email`.
+pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> Result<affiliate::Model> {
+    actor.require(Operation::ManageAffiliates)?;
+    let mut problems = Problems::default();
+    let name = problems.text(&["name"], &input.name, MAX_NAME);
+    let email = email(&mut problems, &input.email);
+    problems.require(
+        (1..=MAX_CAMPAIGNS).contains(&input.campaign_ids.len()),
+        &["campaignIds"],
+        "An affiliate is in 1 to 100 campaigns.",
+    );
+    let txn = domain.db.begin().await?;
+    let campaigns = campaigns(&txn, &actor.scope, &mut problems, &input.campaign_ids).await?;
+    problems.check()?;
+
+    let now = domain.clock.now();
+    let status = if input.approve { AffiliateStatus::Approved } else { AffiliateStatus::Pending };
+    let affiliate = affiliate::Model {
+        id: AffiliateId(domain.clock.new_id()),
+        brand_id: actor.scope.brand,
+        name,
+        email_key: email.to_lowercase(),
+        email,
+        status,
+        created_at: now,
+    };
+    affiliate::Entity::insert(affiliate.clone().into_active_model())
+        .exec_without_returning(&txn)
+        .await
+        .map_err(email_taken)?;
+    let memberships = campaigns.into_iter().map(|campaign_id| affiliate_campaign::ActiveModel {
+        affiliate_id: Set(affiliate.id),
+        campaign_id: Set(campaign_id),
+        brand_id: Set(affiliate.brand_id),
+        created_at: Set(now),
+    });
+    affiliate_campaign::Entity::insert_many(memberships)
+        .exec_without_returning(&txn)
+        .await?;
+    append_status_in_txn(&txn, domain, actor, &affiliate, None).await?;
+    txn.commit().await?;
+    Ok(affiliate)
+}
+
+/// Changes how an affiliate stands, from now on.
+///
+/// # Errors
+/// `NOT_FOUND` on `id`; `INVALID` on `reason`.
+pub async fn update_status(
+    domain: &Domain,
+    actor: &Actor,
+    id: AffiliateId,
+    status: AffiliateStatus,
+    reason: Option<String>,
+) -> Result<affiliate::Model> {
+    actor.require(Operation::ManageAffiliates)?;
+    let mut problems = Problems::default();
+    let reason = reason.map(|reason| problems.text(&["reason"], &reason, MAX_REASON));
+    problems.check()?;
+    let txn = domain.db.begin().await?;
+    let row = find(&txn, &actor.scope, id).await?;
+    let affiliate = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    if affiliate.status == status {
+        return Ok(affiliate);
+    }
+    let mut change: affiliate::ActiveModel = affiliate.into();
+    change.status = Set(status);
+    let changed = change.update(&txn).await?;
+    append_status_in_txn(&txn, domain, actor, &changed, reason).await?;
+    txn.commit().await?;
+    Ok(changed)
+}
+
+async fn append_status_in_txn(
+    txn: &impl ConnectionTrait,
+    domain: &Domain,
+    actor: &Actor,
+    affiliate: &affiliate::Model,
+    reason: Option<String>,
+) -> Result<()> {
+    let row = affiliate_status::Model {
+        id: domain.clock.new_id(),
+        brand_id: affiliate.brand_id,
+        affiliate_id: affiliate.id,
+        effective_from: domain.clock.now(),
+        status: affiliate.status,
+        changed_by: actor.subject.clone(),
+        reason,
+    };
+    affiliate_status::Entity::insert(row.into_active_model())
+        .exec_without_returning(txn)
+        .await?;
+    Ok(())
+}
+
+/// The campaigns that were named, each once; what is not the brand's is a problem.
+async fn campaigns(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    problems: &mut Problems,
+    given: &[Option<CampaignId>],
+) -> Result<BTreeSet<CampaignId>> {
+    let named: BTreeSet<CampaignId> = given.iter().flatten().copied().collect();
+    let found = tenancy::find::<campaign::Entity>(scope)
+        .filter(campaign::Column::Id.is_in(named.iter().copied()))
+        .count(db)
+        .await?;
+    if given.contains(&None) || found != named.len() as u64 {
+        problems.add(UserErrorCode::NotFound, &["campaignIds"], "There is no such campaign.");
+    }
+    Ok(named)
+}
+
+/// One `@`, something on each side, no blanks: the rest is for the mail server to say.
+fn email(problems: &mut Problems, text: &str) -> String {
+    let email = text.trim();
+    let parts = email.split_once('@');
+    let good = parts.is_some_and(|(local, host)| {
+        let blank = email.chars().any(|c| c.is_whitespace() || c.is_control());
+        !local.is_empty() && !host.is_empty() && !host.contains('@') && !blank && email.len() <= MAX_EMAIL
+    });
+    problems.require(good, &["email"], "It must be an e-mail address.");
+    email.to_owned()
+}
+
+fn email_taken(error: DbErr) -> Error {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            let message = "Another affiliate has this e-mail.";
+            Error::user(UserErrorCode::Taken, &["email"], message)
+        }
+        _ => error.into(),
+    }
+}

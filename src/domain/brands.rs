@@ -1,0 +1,285 @@
+//! Brands, as the operator makes them on the command line. Their Stripe secrets are sealed before they are stored.
+
+use chrono::TimeDelta;
+use entity::{
+    brand::{self, Tier},
+    id::BrandId,
+    stripe_operation::{self, OperationStatus},
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, Set, SqlErr, sea_query::Expr,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{campaigns::MAX_NAME, plans::TRIAL_DAYS};
+use crate::{
+    clock::Clock,
+    db::Db,
+    error::{Error, Problems, Result, UserErrorCode},
+    vault::{Vault, VaultError},
+};
+
+const MAX_SLUG: usize = 63;
+const MAX_TRIAL_DAYS: i32 = 3650;
+
+/// What may be said of a brand; what is left out stays, or has its default.
+#[derive(Clone, Debug, Default)]
+pub struct BrandInput {
+    pub name: Option<String>,
+    pub slug: Option<String>,
+    pub tier: Option<Tier>,
+    /// From now on; 0 ends the trial.
+    pub trial_days: Option<i32>,
+    pub make_default: bool,
+    pub time_zone: Option<String>,
+    pub stripe_account: Option<String>,
+    pub stripe_secret_key: Option<SecretString>,
+    pub stripe_webhook_secrets: Vec<SecretString>,
+}
+
+/// A brand's Stripe secrets, opened.
+#[derive(Clone, Debug, Default)]
+pub struct StripeSecrets {
+    pub secret_key: Option<SecretString>,
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+/// Whether a Stripe key is for live mode (<https://docs.stripe.com/keys>).
+pub fn is_live_key(key: &SecretString) -> bool {
+    !key.expose_secret().contains("_test_")
+}
+
+/// Creates a brand; the first one becomes the default.
+///
+/// # Errors
+/// `INVALID` or `TAKEN` on a field.
+pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -> Result<brand::Model> {
+    let now = clock.now();
+    let id = BrandId(clock.new_id());
+    let mut problems = Problems::default();
+    let name = problems.text(&["name"], input.name.as_deref().unwrap_or_default(), MAX_NAME);
+    let slug = match &input.slug {
+        Some(slug) => slug.clone(),
+        None => slug_of(&name).unwrap_or_else(|| format!("brand-{}", &id.0.simple().to_string()[20..])),
+    };
+    check(&mut problems, input, Some(&slug));
+    problems.check()?;
+    let trial = input.trial_days.map(i64::from).or(input.tier.is_none().then_some(TRIAL_DAYS));
+    let txn = db.begin().await?;
+    let slug = if input.slug.is_some() { slug } else { free_slug(&txn, &slug).await? };
+    let first = brand::Entity::find().count(&txn).await? == 0;
+    let mut row = brand::ActiveModel {
+        id: Set(id),
+        slug: Set(slug),
+        name: Set(name),
+        tier: Set(input.tier.unwrap_or(Tier::Starter)),
+        trial_ends_at: Set(trial.filter(|days| *days > 0).map(|days| now + TimeDelta::days(days))),
+        is_default: Set(false),
+        time_zone: Set(input.time_zone.clone().unwrap_or_else(|| "UTC".into())),
+        stripe_account: Set(input.stripe_account.clone()),
+        stripe_secret_key: Set(None),
+        stripe_webhook_secrets: Set(None),
+        stripe_livemode: Set(None),
+        created_at: Set(now),
+    };
+    seal_into(&mut row, vault, id, input)?;
+    brand::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken)?;
+    if first || input.make_default {
+        make_default_in_txn(&txn, id).await?;
+    }
+    let brand = reread_in_txn(&txn, id).await?;
+    txn.commit().await?;
+    Ok(brand)
+}
+
+/// Changes a brand. A new Stripe key makes the brand owe Stripe what it could not do without one.
+///
+/// # Errors
+/// `NOT_FOUND` on `slug`; `INVALID` or `TAKEN` on a field.
+pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &BrandInput) -> Result<brand::Model> {
+    let mut problems = Problems::default();
+    let name = input.name.as_deref().map(|name| problems.text(&["name"], name, MAX_NAME));
+    check(&mut problems, input, None);
+    problems.check()?;
+    let txn = db.begin().await?;
+    let brand = by_slug(&txn, slug).await?.ok_or_else(|| Error::not_found(&["slug"]))?;
+    let id = brand.id;
+    let mut row: brand::ActiveModel = brand.into();
+    if let Some(name) = name {
+        row.name = Set(name);
+    }
+    if let Some(tier) = input.tier {
+        row.tier = Set(tier);
+    }
+    if let Some(days) = input.trial_days {
+        row.trial_ends_at = Set(Some(clock.now() + TimeDelta::days(days.into())));
+    }
+    if let Some(zone) = &input.time_zone {
+        row.time_zone = Set(zone.clone());
+    }
+    if let Some(account) = &input.stripe_account {
+        row.stripe_account = Set(Some(account.clone()));
+    }
+    seal_into(&mut row, vault, id, input)?;
+    if row.is_changed() {
+        row.update(&txn).await.map_err(taken)?;
+    }
+    if let Some(key) = &input.stripe_secret_key {
+        owe_again_in_txn(&txn, id, is_live_key(key)).await?;
+    }
+    if input.make_default {
+        make_default_in_txn(&txn, id).await?;
+    }
+    let brand = reread_in_txn(&txn, id).await?;
+    txn.commit().await?;
+    Ok(brand)
+}
+
+/// All brands, oldest first.
+pub async fn list(db: &Db) -> Result<Vec<brand::Model>> {
+    Ok(brand::Entity::find().order_by_asc(brand::Column::Id).all(db.reader()).await?)
+}
+
+pub async fn by_slug(db: &impl ConnectionTrait, slug: &str) -> Result<Option<brand::Model>> {
+    Ok(brand::Entity::find().filter(brand::Column::Slug.eq(slug)).one(db).await?)
+}
+
+/// Opens a brand's stored secrets.
+pub fn open_secrets(vault: &Vault, brand: &brand::Model) -> Result<StripeSecrets> {
+    let open = |sealed: &Vec<u8>, column| vault.open(sealed, &place(brand.id, column)).map_err(sealed_wrong);
+    let secret_key = brand.stripe_secret_key.as_ref().map(|sealed| open(sealed, KEY)).transpose()?;
+    let list = brand.stripe_webhook_secrets.as_ref().map(|sealed| open(sealed, WEBHOOK)).transpose()?;
+    let list: Vec<String> = match &list {
+        Some(json) => serde_json::from_str(json.expose_secret())?,
+        None => Vec::new(),
+    };
+    Ok(StripeSecrets {
+        secret_key,
+        webhook_secrets: list.into_iter().map(SecretString::from).collect(),
+    })
+}
+
+/// What waited, `DISABLED`, for a Stripe key is owed again.
+pub async fn owe_again_in_txn(txn: &impl ConnectionTrait, brand: BrandId, livemode: bool) -> Result<()> {
+    stripe_operation::Entity::update_many()
+        .col_expr(stripe_operation::Column::Status, Expr::value(OperationStatus::Pending))
+        .filter(stripe_operation::Column::BrandId.eq(brand))
+        .filter(stripe_operation::Column::Livemode.eq(livemode))
+        .filter(stripe_operation::Column::Status.eq(OperationStatus::Disabled))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+const KEY: &str = "stripe_secret_key";
+const WEBHOOK: &str = "stripe_webhook_secrets";
+
+fn place(brand: BrandId, column: &str) -> String {
+    format!("{brand}/{column}")
+}
+
+fn seal_into(row: &mut brand::ActiveModel, vault: &Vault, id: BrandId, input: &BrandInput) -> Result<()> {
+    if let Some(key) = &input.stripe_secret_key {
+        row.stripe_secret_key = Set(Some(vault.seal(key, &place(id, KEY)).map_err(sealed_wrong)?));
+        row.stripe_livemode = Set(Some(is_live_key(key)));
+    }
+    if !input.stripe_webhook_secrets.is_empty() {
+        let secrets: Vec<&str> = input.stripe_webhook_secrets.iter().map(|s| s.expose_secret()).collect();
+        let json = SecretString::from(serde_json::to_string(&secrets)?);
+        row.stripe_webhook_secrets = Set(Some(vault.seal(&json, &place(id, WEBHOOK)).map_err(sealed_wrong)?));
+    }
+    Ok(())
+}
+
+fn sealed_wrong(error: VaultError) -> Error {
+    Error::Internal(error.to_string())
+}
+
+fn check(problems: &mut Problems, input: &BrandInput, slug: Option<&str>) {
+    if let Some(slug) = slug {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let good = (1..=MAX_SLUG).contains(&slug.len()) && slug.bytes().all(allowed);
+        problems.require(good, &["slug"], "It must have 1 to 63 characters of a-z, 0-9 and -.");
+    }
+    if let Some(zone) = &input.time_zone {
+        let known = zone.parse::<chrono_tz::Tz>().is_ok();
+        problems.require(known, &["time-zone"], "It must be an IANA time zone, such as Europe/Berlin.");
+    }
+    if let Some(days) = input.trial_days {
+        problems.range(&["trial-days"], days, 0, MAX_TRIAL_DAYS);
+    }
+    if let Some(account) = &input.stripe_account {
+        problems.require(account.starts_with("acct_"), &["stripe-account"], "It must begin with acct_.");
+    }
+    if let Some(key) = &input.stripe_secret_key {
+        let key = key.expose_secret();
+        let good = ["sk_", "rk_"].iter().any(|prefix| key.starts_with(prefix)) && key.bytes().all(|b| b.is_ascii_graphic());
+        problems.require(good, &["stripe-secret-key"], "It must begin with sk_ or rk_.");
+    }
+    let blank = input.stripe_webhook_secrets.iter().any(|secret| secret.expose_secret().is_empty());
+    problems.require(!blank, &["stripe-webhook-secret"], "It must not be empty.");
+}
+
+/// `Acme & Co` becomes `acme-co`.
+fn slug_of(name: &str) -> Option<String> {
+    let ascii = any_ascii::any_ascii(name).to_ascii_lowercase();
+    let words: Vec<&str> = ascii
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let slug: String = words.join("-").chars().take(MAX_SLUG - 8).collect();
+    Some(slug.trim_matches('-').to_owned()).filter(|slug| !slug.is_empty())
+}
+
+async fn free_slug(txn: &impl ConnectionTrait, slug: &str) -> Result<String> {
+    let mut candidate = slug.to_owned();
+    let mut number = 1;
+    while by_slug(txn, &candidate).await?.is_some() {
+        number += 1;
+        candidate = format!("{slug}-{number}");
+    }
+    Ok(candidate)
+}
+
+async fn make_default_in_txn(txn: &impl ConnectionTrait, id: BrandId) -> Result<()> {
+    let set = |on: bool| brand::Entity::update_many().col_expr(brand::Column::IsDefault, Expr::value(on));
+    set(false).filter(brand::Column::IsDefault.eq(true)).exec(txn).await?;
+    set(true).filter(brand::Column::Id.eq(id)).exec(txn).await?;
+    Ok(())
+}
+
+async fn reread_in_txn(txn: &impl ConnectionTrait, id: BrandId) -> Result<brand::Model> {
+    let row = brand::Entity::find_by_id(id).one(txn).await?;
+    row.ok_or_else(|| Error::Internal(format!("the brand {id} is gone")))
+}
+
+fn taken(error: DbErr) -> Error {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(text)) if text.contains("account") => {
+            let message = "Another brand has this Stripe account.";
+            Error::user(UserErrorCode::Taken, &["stripe-account"], message)
+        }
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            Error::user(UserErrorCode::Taken, &["slug"], "Another brand has this slug.")
+        }
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_made_from_the_name() {
+        assert_eq!(slug_of("Acme & Co. München"), Some("acme-co-munchen".into()));
+        assert_eq!(slug_of("✨"), None);
+    }
+
+    #[test]
+    fn a_key_says_which_mode_it_is_for() {
+        assert!(is_live_key(&"sk_live_1".into()) && is_live_key(&"rk_live_1".into()));
+        assert!(!is_live_key(&"sk_test_1".into()));
+    }
+}

@@ -1,0 +1,275 @@
+//! Affiliate codes: minting, given or generated; switching off and on.
+//!
+//! **Invariant.** A code's text is unique within brand and mode, also against retired codes: the index says so, not a
+//! look before the leap.
+
+use entity::{
+    affiliate::AffiliateStatus,
+    code::{self, CodeStatus},
+    coupon,
+    id::{AffiliateId, CampaignId, CodeId, CouponId},
+    stripe_operation,
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, Set, SqlErr,
+};
+
+use super::{
+    Attempt, Domain, Refusal,
+    code_text::{self, generated},
+    minting::{self, Minter},
+    owed::{self, Call},
+    page::{self, Order, Page, PageArgs},
+    plans, tenancy,
+};
+use crate::{
+    auth::{Actor, Operation, Scope},
+    error::{Error, Result, UserErrorCode},
+};
+
+/// How many texts are tried for a generated code before giving up.
+const MAX_TRIES: usize = 20;
+
+#[derive(Clone, Debug)]
+pub struct MintCode {
+    pub coupon_id: Option<CouponId>,
+    /// Given and unreadable: `Some(None)`.
+    pub affiliate_id: Option<Option<AffiliateId>>,
+    pub code: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct CodeFilter {
+    pub affiliate_id: Option<AffiliateId>,
+    pub coupon_id: Option<CouponId>,
+    pub campaign_id: Option<CampaignId>,
+    pub code_id: Option<CodeId>,
+}
+
+pub(super) fn filtered(scope: &Scope, filter: &CodeFilter) -> Select<code::Entity> {
+    let conditions = [
+        filter.affiliate_id.map(|id| code::Column::AffiliateId.eq(id)),
+        filter.coupon_id.map(|id| code::Column::CouponId.eq(id)),
+        filter.campaign_id.map(|id| code::Column::CampaignId.eq(id)),
+        filter.code_id.map(|id| code::Column::Id.eq(id)),
+    ];
+    let rows = tenancy::find::<code::Entity>(scope);
+    conditions.into_iter().flatten().fold(rows, QueryFilter::filter)
+}
+
+/// A page of the codes that the caller may see, oldest first.
+pub async fn list(domain: &Domain, actor: &Actor, filter: &CodeFilter, args: &PageArgs) -> Result<Page<code::Model>> {
+    actor.require(Operation::ReadCodes)?;
+    let order = Order { time: None, id: code::Column::Id };
+    page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
+}
+
+pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter) -> Result<u64> {
+    actor.require(Operation::ReadCodes)?;
+    Ok(filtered(&actor.scope, filter).count(domain.db.reader()).await?)
+}
+
+pub async fn get(domain: &Domain, actor: &Actor, id: CodeId) -> Result<Option<code::Model>> {
+    actor.require(Operation::ReadCodes)?;
+    find(domain, &actor.scope, id).await
+}
+
+async fn find(domain: &Domain, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
+    let filter = CodeFilter { code_id: Some(id), ..CodeFilter::default() };
+    Ok(filtered(scope, &filter).one(domain.db.reader()).await?)
+}
+
+/// Mints a code, here and at Stripe.
+///
+/// A manager mints for any affiliate of the coupon's campaign; an affiliate for itself, where coupon and campaign allow
+/// it.
+///
+/// # Errors
+/// `PLAN_TIER_REQUIRED`, `NOT_FOUND`, `AFFILIATE_NOT_APPROVED`, `SELF_MINT_DISABLED`, `INVALID`, `TAKEN`; or
+/// `STRIPE_REJECTED` with Stripe's reason, and then there is no code.
+pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<code::Model> {
+    let minter = Minter::of(actor)?;
+    let scope = &actor.scope;
+    plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
+    let (coupon, affiliate) = minting::check(domain, minter, scope, &input).await?;
+    let connected = domain.outbox.connected(scope).await?;
+    let Some(given) = &input.code else {
+        let base = generated(&affiliate.name, &coupon);
+        return mint_generated(domain, scope, &coupon, affiliate.id, &base, connected).await;
+    };
+    let text = code_text::normalized(given).ok_or_else(|| {
+        let message = "A code has 3 to 32 characters of A-Z, 0-9, - and _.";
+        Error::user(UserErrorCode::Invalid, &["code"], message)
+    })?;
+    match try_mint(domain, scope, &coupon, affiliate.id, &text, connected).await? {
+        Minted::Code(code) => Ok(code),
+        Minted::Taken => {
+            let message = format!("The code {text} is taken.");
+            Err(Error::user(UserErrorCode::Taken, &["code"], message))
+        }
+        Minted::Refused(refusal) => Err(rejected(&refusal)),
+    }
+}
+
+enum Minted {
+    Code(code::Model),
+    Taken,
+    Refused(Refusal),
+}
+
+/// The next free one of `SARAH20`, `SARAH20-2`, ...; what Stripe has under the same text is passed over too.
+async fn mint_generated(
+    domain: &Domain,
+    scope: &Scope,
+    coupon: &coupon::Model,
+    affiliate: AffiliateId,
+    base: &str,
+    connected: bool,
+) -> Result<code::Model> {
+    let mut number = 1;
+    for _ in 0..MAX_TRIES {
+        let (text, at) = minting::next_free(domain, scope, base, number).await?;
+        match try_mint(domain, scope, coupon, affiliate, &text, connected).await? {
+            Minted::Code(code) => return Ok(code),
+            Minted::Taken => {}
+            Minted::Refused(refusal) if refusal.message.contains("already exists") => {}
+            Minted::Refused(refusal) => return Err(rejected(&refusal)),
+        }
+        number = at + 1;
+    }
+    let message = "No free code was found; give one.";
+    Err(Error::user(UserErrorCode::Taken, &["code"], message))
+}
+
+async fn try_mint(
+    domain: &Domain,
+    scope: &Scope,
+    coupon: &coupon::Model,
+    affiliate_id: AffiliateId,
+    text: &str,
+    connected: bool,
+) -> Result<Minted> {
+    let code = code::Model {
+        id: CodeId(domain.clock.new_id()),
+        brand_id: scope.brand,
+        livemode: scope.livemode,
+        coupon_id: coupon.id,
+        campaign_id: coupon.campaign_id,
+        affiliate_id,
+        code: text.to_owned(),
+        status: CodeStatus::Active,
+        stripe_id: None,
+        created_at: domain.clock.now(),
+    };
+    let txn = domain.db.begin().await?;
+    let inserted = code::Entity::insert(code.clone().into_active_model())
+        .exec_without_returning(&txn)
+        .await;
+    if let Err(error) = inserted {
+        return match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Ok(Minted::Taken),
+            _ => Err(error.into()),
+        };
+    }
+    let call = Call::CreatePromotionCode {
+        id: code.id,
+        brand: code.brand_id,
+        coupon: code.coupon_id,
+        affiliate: code.affiliate_id,
+        code: code.code.clone(),
+        max_redemptions: coupon.max_redemptions_per_code,
+    };
+    let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
+    txn.commit().await?;
+    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
+        let txn = domain.db.begin().await?;
+        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        code::Entity::delete_by_id(code.id).exec(&txn).await?;
+        txn.commit().await?;
+        return Ok(Minted::Refused(refusal));
+    }
+    let code = find(domain, scope, code.id).await?;
+    code.map(Minted::Code).ok_or_else(|| Error::Internal("a new code is gone".into()))
+}
+
+/// Stripe's refusal, on the field of ours that it is about.
+fn rejected(refusal: &Refusal) -> Error {
+    let field = match refusal.param.as_deref() {
+        Some("promotion[coupon]" | "promotion" | "max_redemptions" | "expires_at") => "couponId",
+        _ => "code",
+    };
+    Error::user(UserErrorCode::StripeRejected, &[field], refusal.message.clone())
+}
+
+/// Switches a code off, here at once, and at Stripe as soon as it can be.
+///
+/// # Errors
+/// `NOT_FOUND` on `id`.
+pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
+    actor.require(Operation::ManageCodes)?;
+    let (code, operation) = set_active(domain, &actor.scope, id, false).await?;
+    if let Some(operation) = operation
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+    {
+        owed::refused(domain, operation, &refusal).await?;
+    }
+    Ok(code)
+}
+
+/// Switches a code on again.
+///
+/// # Errors
+/// `NOT_FOUND` on `id`; `PLAN_TIER_REQUIRED`; `INVALID` when its coupon is deleted or has expired; `STRIPE_REJECTED`
+/// with Stripe's reason, and then it is still off.
+pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
+    actor.require(Operation::ManageCodes)?;
+    let scope = &actor.scope;
+    plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
+    let row = find(domain, scope, id).await?;
+    let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    minting::require_live_coupon(domain, scope, code.coupon_id, "id").await?;
+    let (code, operation) = set_active(domain, scope, id, true).await?;
+    if let Some(operation) = operation
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+    {
+        let txn = domain.db.begin().await?;
+        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        let mut change: code::ActiveModel = code.into();
+        change.status = Set(CodeStatus::Inactive);
+        change.update(&txn).await?;
+        txn.commit().await?;
+        return Err(Error::user(UserErrorCode::StripeRejected, &["id"], refusal.message));
+    }
+    Ok(code)
+}
+
+/// Writes the new status with what it owes; the operation is given where it can be tried at once.
+async fn set_active(
+    domain: &Domain,
+    scope: &Scope,
+    id: CodeId,
+    active: bool,
+) -> Result<(code::Model, Option<uuid::Uuid>)> {
+    let connected = domain.outbox.connected(scope).await?;
+    let txn = domain.db.begin().await?;
+    let filter = CodeFilter { code_id: Some(id), ..CodeFilter::default() };
+    let row = filtered(scope, &filter).one(&txn).await?;
+    let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    let status = if active { CodeStatus::Active } else { CodeStatus::Inactive };
+    if code.status == status {
+        return Ok((code, None));
+    }
+    let coupon = code.coupon_id;
+    let mut change: code::ActiveModel = code.into();
+    change.status = Set(status);
+    let code = change.update(&txn).await?;
+    let call = Call::SetPromotionCodeActive { id, coupon, active };
+    let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
+    txn.commit().await?;
+    Ok((code, connected.then_some(operation)))
+}
+
+/// Where a coupon's code may be found by the affiliate it belongs to, whether approved or not.
+pub(super) fn is_approved(status: AffiliateStatus) -> bool {
+    status == AffiliateStatus::Approved
+}

@@ -1,0 +1,178 @@
+//! Conversions, read. They are written by the projection alone, see `stripe::apply`.
+
+use chrono::{DateTime, Utc};
+use entity::{
+    conversion::{self, AttributionMethod, ConversionKind, ConversionStatus},
+    id::{AffiliateId, CampaignId, CodeId, ConversionId},
+};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, ExprTrait, PaginatorTrait, QueryFilter, Select,
+    sea_query::SimpleExpr,
+};
+
+use super::{
+    Domain,
+    page::{self, Order, Page, PageArgs},
+    tenancy,
+};
+use crate::{
+    auth::{Actor, Operation, Scope},
+    error::Result,
+};
+
+/// How a conversion stands for a reader, the clock included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
+#[graphql(name = "ConversionStatus")]
+pub enum Status {
+    /// Its hold runs.
+    Pending,
+    /// Its commission is due.
+    Approved,
+    /// It earns nothing until a manager approves it.
+    Held,
+    /// A part of it was refunded.
+    PartiallyRefunded,
+    /// All of it was refunded, or its dispute was lost.
+    Refunded,
+    /// Its dispute is open.
+    Disputed,
+    /// A manager refused it.
+    Rejected,
+}
+
+/// How a conversion stands at a moment.
+pub fn status(row: &conversion::Model, now: DateTime<Utc>) -> Status {
+    match row.status {
+        ConversionStatus::Standing if now < row.hold_until => Status::Pending,
+        ConversionStatus::Standing => Status::Approved,
+        ConversionStatus::Held => Status::Held,
+        ConversionStatus::PartiallyRefunded => Status::PartiallyRefunded,
+        ConversionStatus::Refunded => Status::Refunded,
+        ConversionStatus::Disputed => Status::Disputed,
+        ConversionStatus::Rejected => Status::Rejected,
+    }
+}
+
+/// The same as a condition.
+fn has_status(status: Status, now: DateTime<Utc>) -> Condition {
+    use conversion::Column;
+    let stored = |status: ConversionStatus| Condition::all().add(Column::Status.eq(status));
+    match status {
+        Status::Pending => stored(ConversionStatus::Standing).add(Column::HoldUntil.gt(now)),
+        Status::Approved => stored(ConversionStatus::Standing).add(Column::HoldUntil.lte(now)),
+        Status::Held => stored(ConversionStatus::Held),
+        Status::PartiallyRefunded => stored(ConversionStatus::PartiallyRefunded),
+        Status::Refunded => stored(ConversionStatus::Refunded),
+        Status::Disputed => stored(ConversionStatus::Disputed),
+        Status::Rejected => stored(ConversionStatus::Rejected),
+    }
+}
+
+/// Which conversions; everything that is given must hold. An id that could not be read is `Some(None)`: no row has it.
+#[derive(Clone, Debug, Default)]
+pub struct ConversionFilter {
+    pub attribution_method: Option<Vec<AttributionMethod>>,
+    pub status: Option<Vec<Status>>,
+    pub kind: Option<Vec<ConversionKind>>,
+    pub campaign_id: Option<Option<CampaignId>>,
+    pub affiliate_id: Option<Option<AffiliateId>>,
+    pub code_id: Option<Option<CodeId>>,
+    /// Any case.
+    pub coupon_code: Option<String>,
+    pub occurred_from: Option<DateTime<Utc>>,
+    pub occurred_before: Option<DateTime<Utc>>,
+}
+
+impl ConversionFilter {
+    fn condition(&self, now: DateTime<Utc>) -> Condition {
+        use conversion::Column;
+        let id = |column: Column, id: Option<SimpleExpr>| id.unwrap_or_else(|| column.is_null().and(column.is_not_null()));
+        Condition::all()
+            .add_option(self.attribution_method.clone().map(|set| Column::AttributionMethod.is_in(set)))
+            .add_option(self.status.as_ref().map(|set| {
+                let any = set.iter().map(|status| has_status(*status, now));
+                any.fold(Condition::any().add(SimpleExpr::from(false)), Condition::add)
+            }))
+            .add_option(self.kind.clone().map(|set| Column::Kind.is_in(set)))
+            .add_option(self.campaign_id.map(|given| id(Column::CampaignId, given.map(|id| Column::CampaignId.eq(id)))))
+            .add_option(self.affiliate_id.map(|given| id(Column::AffiliateId, given.map(|id| Column::AffiliateId.eq(id)))))
+            .add_option(self.code_id.map(|given| id(Column::CodeId, given.map(|id| Column::CodeId.eq(id)))))
+            .add_option(self.code_text().map(|code| Column::CouponCode.eq(code)))
+            .add_option(self.occurred_from.map(|from| Column::OccurredAt.gte(from)))
+            .add_option(self.occurred_before.map(|before| Column::OccurredAt.lt(before)))
+    }
+
+    /// The same on a row at hand: what a subscription filters by.
+    pub fn matches(&self, row: &conversion::Model, now: DateTime<Utc>) -> bool {
+        fn holds<T>(given: Option<T>, test: impl FnOnce(T) -> bool) -> bool {
+            given.is_none_or(test)
+        }
+        holds(self.attribution_method.as_ref(), |set| set.contains(&row.attribution_method))
+            && holds(self.status.as_ref(), |set| set.contains(&status(row, now)))
+            && holds(self.kind.as_ref(), |set| set.contains(&row.kind))
+            && holds(self.campaign_id, |id| id == Some(row.campaign_id))
+            && holds(self.affiliate_id, |id| id == Some(row.affiliate_id))
+            && holds(self.code_id, |id| id.is_some() && id == row.code_id)
+            && holds(self.code_text(), |code| row.coupon_code.as_ref() == Some(&code))
+            && holds(self.occurred_from, |from| row.occurred_at >= from)
+            && holds(self.occurred_before, |before| row.occurred_at < before)
+    }
+
+    fn code_text(&self) -> Option<String> {
+        self.coupon_code.as_ref().map(|code| code.trim().to_ascii_uppercase())
+    }
+}
+
+fn filtered(scope: &Scope, filter: &ConversionFilter, now: DateTime<Utc>) -> Select<conversion::Entity> {
+    tenancy::find::<conversion::Entity>(scope)
+        .filter(conversion::Column::MergedInto.is_null())
+        .filter(filter.condition(now))
+}
+
+/// A page of the conversions that the caller may see, the newest sale first.
+pub async fn list(
+    domain: &Domain,
+    actor: &Actor,
+    filter: &ConversionFilter,
+    args: &PageArgs,
+) -> Result<Page<conversion::Model>> {
+    actor.require(Operation::ReadConversions)?;
+    let order = Order {
+        time: Some(conversion::Column::OccurredAt),
+        id: conversion::Column::Id,
+    };
+    let rows = filtered(&actor.scope, filter, domain.clock.now());
+    page::fetch(domain.db.reader(), rows, order, args).await
+}
+
+pub async fn count(domain: &Domain, actor: &Actor, filter: &ConversionFilter) -> Result<u64> {
+    actor.require(Operation::ReadConversions)?;
+    let rows = filtered(&actor.scope, filter, domain.clock.now());
+    Ok(rows.count(domain.db.reader()).await?)
+}
+
+/// A conversion; the id of one that turned out to be another's gives that other one.
+pub async fn get(domain: &Domain, actor: &Actor, id: ConversionId) -> Result<Option<conversion::Model>> {
+    actor.require(Operation::ReadConversions)?;
+    let db = domain.db.reader();
+    let row = by_id(db, &actor.scope, id).await?;
+    match row.as_ref().and_then(|row| row.merged_into) {
+        Some(older) => by_id(db, &actor.scope, older).await,
+        None => Ok(row),
+    }
+}
+
+async fn by_id(db: &impl ConnectionTrait, scope: &Scope, id: ConversionId) -> Result<Option<conversion::Model>> {
+    let rows = tenancy::find::<conversion::Entity>(scope).filter(conversion::Column::Id.eq(id));
+    Ok(rows.one(db).await?)
+}
+
+/// What a dashboard's Source column shows.
+pub fn source(row: &conversion::Model) -> String {
+    match (row.attribution_method, &row.coupon_code) {
+        (AttributionMethod::Coupon, Some(code)) => format!("Coupon · {code}"),
+        (AttributionMethod::Coupon, None) => "Coupon".to_owned(),
+        (AttributionMethod::Link, _) => "Link".to_owned(),
+        (AttributionMethod::S2s, _) => "S2S".to_owned(),
+    }
+}

@@ -1,0 +1,359 @@
+//! Campaign coupons: a discount that never changes, and one Stripe `coupon` under the same id.
+//!
+//! **Invariant.** The row and what it owes Stripe are written together. Deleting is a mark: codes keep attributing.
+
+use chrono::{DateTime, Months, SubsecRound, Utc};
+use entity::{
+    code::{self, CodeStatus},
+    coupon::{self, CouponDuration},
+    id::{AffiliateId, CampaignId, CouponId},
+    stripe_operation,
+};
+use rust_decimal::Decimal;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, Select, Set, sea_query::Expr,
+};
+use uuid::Uuid;
+
+use super::{
+    Attempt, Domain, Refusal, affiliates, campaigns,
+    owed::{self, Call},
+    page::{self, Order, Page, PageArgs},
+    plans, tenancy,
+};
+use crate::{
+    auth::{Actor, Operation, Scope},
+    error::{Error, Problems, Result, UserErrorCode},
+    money,
+};
+
+/// Stripe's limit on a coupon's name (<https://docs.stripe.com/api/coupons/create>). Characters.
+const MAX_NAME: usize = 40;
+const MAX_MONTHS: i32 = 1200;
+const MAX_YEARS_AHEAD: u32 = 5;
+
+#[derive(Clone, Debug)]
+pub enum DiscountInput {
+    Percent(Decimal),
+    Amount { minor_units: i64, currency: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateCoupon {
+    pub campaign_id: Option<CampaignId>,
+    pub name: String,
+    pub discount: DiscountInput,
+    pub duration: CouponDuration,
+    pub duration_in_months: Option<i32>,
+    pub max_redemptions_per_code: Option<i32>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub overrides_click_attribution: bool,
+    pub allow_affiliate_self_mint: bool,
+    /// Given and unreadable: `Some(None)`.
+    pub affiliate_id: Option<Option<AffiliateId>>,
+}
+
+/// What is left out stays.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateCoupon {
+    pub name: Option<String>,
+    pub overrides_click_attribution: Option<bool>,
+    pub allow_affiliate_self_mint: Option<bool>,
+    pub archived: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct CouponFilter {
+    pub campaign_id: Option<CampaignId>,
+    pub include_archived: bool,
+}
+
+fn filtered(scope: &Scope, filter: &CouponFilter) -> Select<coupon::Entity> {
+    let mut rows = tenancy::find::<coupon::Entity>(scope);
+    if let Some(campaign) = filter.campaign_id {
+        rows = rows.filter(coupon::Column::CampaignId.eq(campaign));
+    }
+    if !filter.include_archived {
+        rows = rows.filter(coupon::Column::Archived.eq(false));
+    }
+    rows
+}
+
+/// A page of the coupons that the caller may see, oldest first.
+pub async fn list(domain: &Domain, actor: &Actor, filter: &CouponFilter, args: &PageArgs) -> Result<Page<coupon::Model>> {
+    actor.require(Operation::ReadCoupons)?;
+    let order = Order { time: None, id: coupon::Column::Id };
+    page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
+}
+
+pub async fn count(domain: &Domain, actor: &Actor, filter: &CouponFilter) -> Result<u64> {
+    actor.require(Operation::ReadCoupons)?;
+    Ok(filtered(&actor.scope, filter).count(domain.db.reader()).await?)
+}
+
+pub async fn get(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Option<coupon::Model>> {
+    actor.require(Operation::ReadCoupons)?;
+    Ok(find(domain.db.reader(), &actor.scope, id).await?)
+}
+
+async fn find(db: &impl ConnectionTrait, scope: &Scope, id: CouponId) -> Result<Option<coupon::Model>, sea_orm::DbErr> {
+    tenancy::find::<coupon::Entity>(scope)
+        .filter(coupon::Column::Id.eq(id))
+        .one(db)
+        .await
+}
+
+/// Creates a coupon, here and at Stripe.
+///
+/// # Errors
+/// `PLAN_TIER_REQUIRED`; `INVALID` or `NOT_FOUND` on a field; `STRIPE_REJECTED` with Stripe's reason, and then there is
+/// no coupon.
+pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Result<coupon::Model> {
+    actor.require(Operation::ManageCoupons)?;
+    let scope = &actor.scope;
+    let now = domain.clock.now();
+    plans::require_coupons(domain.db.reader(), scope.brand, now).await?;
+    let mut problems = Problems::default();
+    let terms = Terms::check(&mut problems, &input, now);
+    let connected = domain.outbox.connected(scope).await?;
+
+    let txn = domain.db.begin().await?;
+    let campaign = match input.campaign_id {
+        Some(id) => campaigns::find(&txn, scope, id).await?,
+        None => None,
+    };
+    let missing = |problems: &mut Problems, field| problems.add(UserErrorCode::NotFound, &[field], "There is no such object.");
+    if campaign.is_none() {
+        missing(&mut problems, "campaignId");
+    }
+    if let Some(affiliate) = input.affiliate_id {
+        check_exclusive(&txn, scope, &mut problems, affiliate, input.campaign_id).await?;
+    }
+    problems.check()?;
+    let (Some(campaign), Some(terms)) = (campaign, terms) else {
+        return Err(Error::Internal("an unchecked coupon".into()));
+    };
+    let coupon = coupon::Model {
+        id: CouponId(domain.clock.new_id()),
+        brand_id: scope.brand,
+        livemode: scope.livemode,
+        campaign_id: campaign.id,
+        affiliate_id: input.affiliate_id.flatten(),
+        name: terms.name,
+        percent_off_bps: terms.percent_off_bps,
+        amount_off: terms.amount_off,
+        currency: terms.currency,
+        duration: input.duration,
+        duration_in_months: input.duration_in_months,
+        max_redemptions_per_code: input.max_redemptions_per_code,
+        expires_at: terms.expires_at,
+        overrides_click_attribution: input.overrides_click_attribution,
+        allow_affiliate_self_mint: input.allow_affiliate_self_mint,
+        archived: false,
+        stripe_id: None,
+        created_at: now,
+        deleted_at: None,
+    };
+    coupon::Entity::insert(coupon.clone().into_active_model())
+        .exec_without_returning(&txn)
+        .await?;
+    let operation = owed::owe_in_txn(&txn, domain, scope, &creation(&coupon), connected).await?;
+    txn.commit().await?;
+    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
+        undo_creation(domain, operation, coupon.id).await?;
+        return Err(rejected(&refusal));
+    }
+    reread(domain, scope, coupon.id).await
+}
+
+/// The parts of a coupon that can be judged alone.
+struct Terms {
+    name: String,
+    percent_off_bps: Option<i32>,
+    amount_off: Option<i64>,
+    currency: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Terms {
+    fn check(problems: &mut Problems, input: &CreateCoupon, now: DateTime<Utc>) -> Option<Self> {
+        let name = problems.text(&["name"], &input.name, MAX_NAME);
+        let months = &["durationInMonths"];
+        match (input.duration, input.duration_in_months) {
+            (CouponDuration::Repeating, Some(count)) => problems.range(months, count, 1, MAX_MONTHS),
+            (CouponDuration::Repeating, None) => problems.require(false, months, "REPEATING needs a number of months."),
+            (_, count) => problems.require(count.is_none(), months, "Only REPEATING takes a number of months."),
+        }
+        if let Some(max) = input.max_redemptions_per_code {
+            problems.range(&["maxRedemptionsPerCode"], max, 1, i32::MAX);
+        }
+        let expires_at = input.expires_at.map(|at| at.trunc_subsecs(0));
+        if let Some(at) = expires_at {
+            let latest = now.checked_add_months(Months::new(12 * MAX_YEARS_AHEAD));
+            problems.require(at > now, &["expiresAt"], "It must be in the future.");
+            let message = "It must be at most five years ahead.";
+            problems.require(latest.is_none_or(|latest| at <= latest), &["expiresAt"], message);
+        }
+        let (percent_off_bps, amount) = match &input.discount {
+            DiscountInput::Percent(percent) => {
+                let points = money::basis_points(*percent);
+                let message = "It must be above 0 and at most 100, with at most two decimals.";
+                problems.require(points.is_some(), &["discount", "percentOff"], message);
+                (points, None)
+            }
+            DiscountInput::Amount { minor_units, currency } => {
+                let field = ["discount", "amountOff"];
+                (None, campaigns::amount(problems, field, *minor_units, currency))
+            }
+        };
+        (percent_off_bps.is_some() || amount.is_some()).then(|| Self {
+            name,
+            percent_off_bps,
+            amount_off: amount.map(|(minor_units, _)| minor_units),
+            currency: amount.map(|(_, currency)| currency.to_string()),
+            expires_at,
+        })
+    }
+}
+
+/// An exclusive coupon is for an affiliate of the coupon's campaign.
+async fn check_exclusive(
+    txn: &DatabaseTransaction,
+    scope: &Scope,
+    problems: &mut Problems,
+    affiliate: Option<AffiliateId>,
+    campaign: Option<CampaignId>,
+) -> Result<()> {
+    let field = &["affiliateId"];
+    let found = match affiliate {
+        Some(id) => affiliates::find(txn, scope, id).await?,
+        None => None,
+    };
+    match (found, campaign) {
+        (None, _) => problems.add(UserErrorCode::NotFound, field, "There is no such object."),
+        (Some(found), Some(campaign)) => {
+            let is_in = affiliates::is_in(txn, found.id, campaign).await?;
+            problems.require(is_in, field, "The affiliate is not in the campaign.");
+        }
+        (Some(_), None) => {}
+    }
+    Ok(())
+}
+
+fn creation(coupon: &coupon::Model) -> Call {
+    Call::CreateCoupon {
+        id: coupon.id,
+        brand: coupon.brand_id,
+        name: coupon.name.clone(),
+        percent_off_bps: coupon.percent_off_bps,
+        amount_off: coupon.amount_off,
+        currency: coupon.currency.clone(),
+        duration: coupon.duration,
+        duration_in_months: coupon.duration_in_months,
+        redeem_by: coupon.expires_at.map(|at| at.timestamp()),
+    }
+}
+
+/// Takes back a coupon that Stripe refused, unless somebody already minted on it.
+async fn undo_creation(domain: &Domain, operation: Uuid, id: CouponId) -> Result<()> {
+    let txn = domain.db.begin().await?;
+    let codes = code::Entity::find().filter(code::Column::CouponId.eq(id));
+    if codes.one(&txn).await?.is_none() {
+        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        coupon::Entity::delete_by_id(id).exec(&txn).await?;
+    }
+    txn.commit().await?;
+    Ok(())
+}
+
+/// Stripe's refusal, on the field of ours that it is about.
+fn rejected(refusal: &Refusal) -> Error {
+    let field: &[&'static str] = match refusal.param.as_deref() {
+        Some("name") => &["name"],
+        Some("percent_off" | "amount_off" | "currency") => &["discount"],
+        Some("duration") => &["duration"],
+        Some("duration_in_months") => &["durationInMonths"],
+        Some("redeem_by") => &["expiresAt"],
+        _ => &[],
+    };
+    Error::user(UserErrorCode::StripeRejected, field, refusal.message.clone())
+}
+
+/// Changes the name, the toggles, or whether new codes may be minted on it.
+///
+/// # Errors
+/// `NOT_FOUND` on `id`; `INVALID` on `name`; `STRIPE_REJECTED` on `name`, and then nothing has changed.
+pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateCoupon) -> Result<coupon::Model> {
+    actor.require(Operation::ManageCoupons)?;
+    let scope = &actor.scope;
+    let connected = domain.outbox.connected(scope).await?;
+    let mut problems = Problems::default();
+    let name = input.name.map(|name| problems.text(&["name"], &name, MAX_NAME));
+    problems.check()?;
+    let txn = domain.db.begin().await?;
+    let row = find(&txn, scope, id).await?;
+    let before = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    let mut change: coupon::ActiveModel = before.clone().into();
+    if let Some(name) = &name {
+        change.name = Set(name.clone());
+    }
+    if let Some(on) = input.overrides_click_attribution {
+        change.overrides_click_attribution = Set(on);
+    }
+    if let Some(on) = input.allow_affiliate_self_mint {
+        change.allow_affiliate_self_mint = Set(on);
+    }
+    if let Some(on) = input.archived {
+        change.archived = Set(on);
+    }
+    let after = if change.is_changed() { change.update(&txn).await? } else { before.clone() };
+    let mut owed = None;
+    if after.name != before.name {
+        let name = after.name.clone();
+        owed = Some(owed::owe_in_txn(&txn, domain, scope, &Call::RenameCoupon { id, name }, connected).await?);
+    }
+    txn.commit().await?;
+    if let Some(operation) = owed.filter(|_| connected)
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+    {
+        let txn = domain.db.begin().await?;
+        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        before.into_active_model().reset_all().update(&txn).await?;
+        txn.commit().await?;
+        return Err(rejected(&refusal));
+    }
+    Ok(after)
+}
+
+/// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can.
+///
+/// # Errors
+/// `NOT_FOUND` on `id`.
+pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<CouponId> {
+    actor.require(Operation::ManageCoupons)?;
+    let scope = &actor.scope;
+    let connected = domain.outbox.connected(scope).await?;
+    let txn = domain.db.begin().await?;
+    let row = find(&txn, scope, id).await?;
+    let coupon = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    let mut change: coupon::ActiveModel = coupon.into();
+    change.deleted_at = Set(Some(domain.clock.now()));
+    change.update(&txn).await?;
+    code::Entity::update_many()
+        .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
+        .filter(code::Column::CouponId.eq(id))
+        .exec(&txn)
+        .await?;
+    let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
+    txn.commit().await?;
+    if connected {
+        domain.outbox.attempt(operation).await;
+    }
+    Ok(id)
+}
+
+async fn reread(domain: &Domain, scope: &Scope, id: CouponId) -> Result<coupon::Model> {
+    let row = find(domain.db.reader(), scope, id).await?;
+    row.ok_or_else(|| Error::Internal(format!("the coupon {id} is gone")))
+}

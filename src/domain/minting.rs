@@ -1,0 +1,140 @@
+//! Who may mint on what. The switches that decide it are the coupon's, the campaign's and the affiliate's own standing.
+
+use entity::{affiliate, campaign, code, coupon, id::CouponId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::{Domain, affiliates, campaigns, code_text, codes, codes::MintCode, tenancy};
+use crate::{
+    auth::{Actor, Operation, Scope},
+    error::{Error, Result, UserErrorCode},
+};
+
+/// Who mints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Minter {
+    /// For any affiliate of the brand.
+    Manager,
+    /// For itself.
+    Affiliate(entity::id::AffiliateId),
+}
+
+impl Minter {
+    pub(super) fn of(actor: &Actor) -> Result<Self> {
+        match actor.scope.affiliate {
+            Some(own) => actor.require(Operation::MintOwnCode).map(|()| Self::Affiliate(own)),
+            None => actor.require(Operation::ManageCodes).map(|()| Self::Manager),
+        }
+    }
+}
+
+/// The coupon and the affiliate that a code is to be minted for, when all switches allow it.
+pub(super) async fn check(
+    domain: &Domain,
+    minter: Minter,
+    scope: &Scope,
+    input: &MintCode,
+) -> Result<(coupon::Model, affiliate::Model)> {
+    let affiliate = affiliate(domain, minter, scope, input).await?;
+    let coupon_id = input.coupon_id.ok_or_else(|| Error::not_found(&["couponId"]))?;
+    let coupon = live_coupon(domain, scope, coupon_id, "couponId").await?;
+    let is_in = affiliates::is_in(domain.db.reader(), affiliate.id, coupon.campaign_id).await?;
+    let exclusive_to_another = coupon.affiliate_id.is_some_and(|only| only != affiliate.id);
+    let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &["affiliateId"], message));
+    match minter {
+        Minter::Affiliate(_) if !is_in || exclusive_to_another => return Err(Error::not_found(&["couponId"])),
+        Minter::Manager if exclusive_to_another => return invalid("The coupon is exclusive to another affiliate."),
+        Minter::Manager if !is_in => return invalid("The affiliate is not in the coupon's campaign."),
+        _ => {}
+    }
+    if !codes::is_approved(affiliate.status) {
+        let message = "The affiliate is not approved.";
+        return Err(Error::user(UserErrorCode::AffiliateNotApproved, &["affiliateId"], message));
+    }
+    if let Minter::Affiliate(_) = minter {
+        require_self_service(domain, scope, &coupon).await?;
+    }
+    if coupon.archived {
+        let message = "The coupon is archived.";
+        return Err(Error::user(UserErrorCode::Invalid, &["couponId"], message));
+    }
+    Ok((coupon, affiliate))
+}
+
+async fn affiliate(domain: &Domain, minter: Minter, scope: &Scope, input: &MintCode) -> Result<affiliate::Model> {
+    let id = match (minter, input.affiliate_id) {
+        (Minter::Affiliate(own), None) => Some(own),
+        (Minter::Affiliate(own), Some(given)) => given.filter(|given| *given == own),
+        (Minter::Manager, Some(given)) => given,
+        (Minter::Manager, None) => {
+            let message = "It says for whom the code is.";
+            return Err(Error::user(UserErrorCode::Invalid, &["affiliateId"], message));
+        }
+    };
+    let id = id.ok_or_else(|| Error::not_found(&["affiliateId"]))?;
+    let row = affiliates::find(domain.db.reader(), scope, id).await?;
+    row.ok_or_else(|| Error::not_found(&["affiliateId"]))
+}
+
+/// The coupon's switch and the campaign's.
+async fn require_self_service(domain: &Domain, scope: &Scope, coupon: &coupon::Model) -> Result<()> {
+    let campaign: Option<campaign::Model> = campaigns::find(domain.db.reader(), scope, coupon.campaign_id).await?;
+    let open = campaign.is_some_and(|campaign| campaign.affiliates_can_manage_codes);
+    if coupon.allow_affiliate_self_mint && open {
+        return Ok(());
+    }
+    let message = "Affiliates do not mint codes of their own here.";
+    Err(Error::user(UserErrorCode::SelfMintDisabled, &["couponId"], message))
+}
+
+/// The brand's coupon, neither deleted nor expired.
+async fn live_coupon(domain: &Domain, scope: &Scope, id: CouponId, field: &'static str) -> Result<coupon::Model> {
+    let coupon = tenancy::referenced::<coupon::Entity>(scope)
+        .filter(coupon::Column::Id.eq(id))
+        .filter(coupon::Column::DeletedAt.is_null())
+        .one(domain.db.reader())
+        .await?
+        .ok_or_else(|| Error::not_found(&[field]))?;
+    if coupon.expires_at.is_some_and(|end| end <= domain.clock.now()) {
+        let message = "The coupon has expired.";
+        return Err(Error::user(UserErrorCode::Invalid, &[field], message));
+    }
+    Ok(coupon)
+}
+
+/// Refuses what a code of a deleted or expired coupon cannot do.
+pub(super) async fn require_live_coupon(
+    domain: &Domain,
+    scope: &Scope,
+    id: CouponId,
+    field: &'static str,
+) -> Result<()> {
+    match live_coupon(domain, scope, id, field).await {
+        Err(Error::User(problems)) if problems.iter().any(|problem| problem.code == UserErrorCode::NotFound) => {
+            let message = "The code's coupon is deleted.";
+            Err(Error::user(UserErrorCode::Invalid, &[field], message))
+        }
+        result => result.map(drop),
+    }
+}
+
+/// The first free numbered form of a generated code, from a number on.
+pub(super) async fn next_free(domain: &Domain, scope: &Scope, base: &str, from: usize) -> Result<(String, usize)> {
+    let taken: Vec<String> = code::Entity::find()
+        .select_only()
+        .column(code::Column::Code)
+        .filter(code::Column::BrandId.eq(scope.brand))
+        .filter(code::Column::Livemode.eq(scope.livemode))
+        .filter(
+            sea_orm::Condition::any()
+                .add(code::Column::Code.eq(base))
+                .add(code::Column::Code.starts_with(format!("{base}-"))),
+        )
+        .into_tuple()
+        .all(domain.db.reader())
+        .await?;
+    let taken: std::collections::HashSet<String> = taken.into_iter().collect();
+    let free = (from..).map(|number| (code_text::numbered(base, number), number));
+    free.into_iter()
+        .find(|(text, _)| !taken.contains(text))
+        .ok_or_else(|| Error::Internal("no free number".into()))
+}

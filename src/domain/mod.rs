@@ -1,0 +1,67 @@
+//! The rules, one file per noun. GraphQL and REST call these functions; these call the tables.
+//!
+//! `attribution` and `commission` are pure: no database, no clock, no I/O. The public functions open the transaction;
+//! helpers that need one end in `_in_txn`.
+
+pub mod affiliates;
+pub mod attribution;
+pub mod brands;
+pub mod campaigns;
+pub mod code_text;
+pub mod codes;
+pub mod commission;
+pub mod conversions;
+pub mod coupons;
+pub mod feed;
+mod minting;
+pub mod owed;
+pub mod page;
+pub mod plans;
+pub mod stats;
+pub mod tenancy;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::{auth::Scope, clock::Clock, db::Db, error::Result};
+
+/// What the rules work with.
+#[derive(Clone)]
+pub struct Domain {
+    pub db: Db,
+    pub clock: Clock,
+    pub outbox: Arc<dyn Outbox>,
+}
+
+/// Carries out what is owed to Stripe. The operation's row is written by the domain, in the transaction of the change.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Whether the brand has a Stripe key for the scope's mode.
+    async fn connected(&self, scope: &Scope) -> Result<bool>;
+
+    /// Tries a new operation at once, for at most three seconds.
+    async fn attempt(&self, operation: Uuid) -> Attempt;
+
+    /// Something is owed: the worker need not wait for its timer.
+    fn wake(&self);
+}
+
+/// How the first try of an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Stripe did it, and the row says so.
+    Done,
+    /// Stripe refused. Nothing was written: the caller takes its change back.
+    Refused(Refusal),
+    /// Not known, or not yet: the worker goes on.
+    Pending,
+}
+
+/// Stripe's words (<https://docs.stripe.com/api/errors>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub message: String,
+    pub param: Option<String>,
+}

@@ -1,0 +1,196 @@
+//! What is owed to Stripe: the rows, and how an object stands with Stripe because of them.
+//!
+//! **Invariant.** An operation is written in the transaction of the change that owes it. Its parameters are fixed then,
+//! since Stripe wants the same ones under the same idempotency key.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use entity::{
+    id::{BrandId, CodeId, CouponId},
+    stripe_operation::{self, OperationKind, OperationStatus},
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Domain, Refusal};
+use crate::{auth::Scope, error::Result};
+
+/// How long the first try, made by the mutation itself, keeps the workers off.
+const FIRST_TRY: TimeDelta = TimeDelta::seconds(10);
+
+/// The parameters of a call (<https://docs.stripe.com/api/coupons>, <https://docs.stripe.com/api/promotion_codes>).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    CreateCoupon {
+        id: CouponId,
+        brand: BrandId,
+        name: String,
+        percent_off_bps: Option<i32>,
+        amount_off: Option<i64>,
+        currency: Option<String>,
+        duration: entity::coupon::CouponDuration,
+        duration_in_months: Option<i32>,
+        /// Seconds since 1970.
+        redeem_by: Option<i64>,
+    },
+    RenameCoupon {
+        id: CouponId,
+        name: String,
+    },
+    DeleteCoupon {
+        id: CouponId,
+    },
+    CreatePromotionCode {
+        id: CodeId,
+        brand: BrandId,
+        coupon: CouponId,
+        affiliate: entity::id::AffiliateId,
+        code: String,
+        max_redemptions: Option<i32>,
+    },
+    /// Switches a promotion code on or off.
+    SetPromotionCodeActive {
+        id: CodeId,
+        coupon: CouponId,
+        active: bool,
+    },
+}
+
+impl Call {
+    fn kind(&self) -> OperationKind {
+        match self {
+            Self::CreateCoupon { .. } => OperationKind::CreateCoupon,
+            Self::RenameCoupon { .. } => OperationKind::UpdateCoupon,
+            Self::DeleteCoupon { .. } => OperationKind::DeleteCoupon,
+            Self::CreatePromotionCode { .. } => OperationKind::CreatePromotionCode,
+            Self::SetPromotionCodeActive { .. } => OperationKind::UpdatePromotionCode,
+        }
+    }
+
+    fn concerns(&self) -> (CouponId, Option<CodeId>) {
+        match self {
+            Self::CreateCoupon { id, .. } | Self::RenameCoupon { id, .. } | Self::DeleteCoupon { id } => (*id, None),
+            Self::CreatePromotionCode { id, coupon, .. } | Self::SetPromotionCodeActive { id, coupon, .. } => {
+                (*coupon, Some(*id))
+            }
+        }
+    }
+}
+
+/// Writes down a call. Without a Stripe key it waits, `DISABLED`, until the brand has one.
+pub(super) async fn owe_in_txn(
+    txn: &impl ConnectionTrait,
+    domain: &Domain,
+    scope: &Scope,
+    call: &Call,
+    connected: bool,
+) -> Result<Uuid> {
+    let now = domain.clock.now();
+    let id = domain.clock.new_id();
+    let (coupon_id, code_id) = call.concerns();
+    let row = stripe_operation::Model {
+        id,
+        brand_id: scope.brand,
+        livemode: scope.livemode,
+        kind: call.kind(),
+        coupon_id,
+        code_id,
+        params: serde_json::to_string(call)?,
+        status: if connected { OperationStatus::Pending } else { OperationStatus::Disabled },
+        attempts: 0,
+        next_attempt_at: now,
+        leased_until: connected.then(|| now + FIRST_TRY),
+        last_error: None,
+        key_generation: 0,
+        created_at: now,
+    };
+    stripe_operation::Entity::insert(row.into_active_model())
+        .exec_without_returning(txn)
+        .await?;
+    Ok(id)
+}
+
+/// How an object stands with Stripe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sync {
+    pub status: SyncStatus,
+    pub attempts: i32,
+    pub last_error: Option<String>,
+}
+
+/// Whether Stripe has what our row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
+#[graphql(name = "StripeSyncStatus")]
+pub enum SyncStatus {
+    /// Owed; being tried.
+    Pending,
+    /// Stripe has it.
+    Synced,
+    /// Stripe refused it; `lastError` has the reason.
+    Failed,
+    /// The brand has no Stripe key for this mode; it is done once there is one.
+    Disabled,
+}
+
+/// Sums up the operations of one object: what is still owed speaks first, then the last one.
+pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
+    let last = operations.iter().max_by_key(|operation| operation.id);
+    let owed = operations.iter().find(|operation| operation.status == OperationStatus::Pending);
+    let Some(operation) = owed.or(last) else {
+        return Sync {
+            status: SyncStatus::Disabled,
+            attempts: 0,
+            last_error: None,
+        };
+    };
+    Sync {
+        status: match operation.status {
+            OperationStatus::Pending => SyncStatus::Pending,
+            OperationStatus::Done => SyncStatus::Synced,
+            OperationStatus::Failed => SyncStatus::Failed,
+            OperationStatus::Disabled => SyncStatus::Disabled,
+        },
+        attempts: operation.attempts,
+        last_error: operation.last_error.clone(),
+    }
+}
+
+/// The operations of each object, in order.
+pub fn by_object<K: Ord>(
+    operations: Vec<stripe_operation::Model>,
+    key: impl Fn(&stripe_operation::Model) -> Option<K>,
+) -> BTreeMap<K, Vec<stripe_operation::Model>> {
+    let mut objects: BTreeMap<K, Vec<_>> = BTreeMap::new();
+    for operation in operations {
+        if let Some(key) = key(&operation) {
+            objects.entry(key).or_default().push(operation);
+        }
+    }
+    objects
+}
+
+/// Records that Stripe refused an operation whose change stays: the reason is shown, nothing is undone.
+pub(super) async fn refused(domain: &Domain, operation: Uuid, refusal: &Refusal) -> Result<()> {
+    let txn = domain.db.begin().await?;
+    fail_in_txn(&txn, operation, &refusal.message).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+/// Marks an operation as refused for good.
+pub async fn fail_in_txn(txn: &impl ConnectionTrait, operation: Uuid, reason: &str) -> Result<()> {
+    stripe_operation::Entity::update_many()
+        .col_expr(stripe_operation::Column::Status, Expr::value(OperationStatus::Failed))
+        .col_expr(stripe_operation::Column::LastError, Expr::value(reason))
+        .col_expr(
+            stripe_operation::Column::Attempts,
+            Expr::col(stripe_operation::Column::Attempts).add(1),
+        )
+        .filter(stripe_operation::Column::Id.eq(operation))
+        .exec(txn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Reads the credentials and the id of a request. Owns the form they have; whether a token is good is the
+//! application's to say.
+
+use axum::http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use serde_json::{Map, Value};
+use tower_http::request_id::RequestId;
+
+use super::{AuthError, Gateway, Transport, errors::Refusal};
+
+/// The header that the outer layer sets and answers with.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Longer ids are not ours, and would be repeated into every log line.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The id of this request: what the outer layer put there, else a new one.
+pub(super) fn request_id<G>(
+    transport: &Transport<G>,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> String {
+    extensions
+        .get::<RequestId>()
+        .map(RequestId::header_value)
+        .or_else(|| headers.get(REQUEST_ID))
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID)
+        .map_or_else(
+            || transport.settings.clock.new_id().simple().to_string(),
+            str::to_owned,
+        )
+}
+
+/// The caller that the `Authorization` header names. No header is nobody; one that is not good is a refusal, so that
+/// an expired token is never mistaken for a visitor.
+pub(super) async fn caller<G: Gateway>(
+    gateway: &G,
+    headers: &HeaderMap,
+) -> Result<Option<G::Caller>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Refusal::unauthenticated(
+            "more than one authorization header",
+        ));
+    }
+    let token = value.to_str().ok().and_then(bearer).ok_or_else(|| {
+        Refusal::unauthenticated("the authorization header is not of the form \"Bearer TOKEN\"")
+    })?;
+    match gateway.authenticate(token).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(AuthError::Unauthenticated) => {
+            Err(Refusal::unauthenticated("the token is not valid here"))
+        }
+        Err(AuthError::Unavailable) => Err(Refusal::unavailable()),
+    }
+}
+
+/// The token of a `connection_init` payload: `{"authorization": "Bearer …"}`, the key in any case. Two such keys are
+/// ambiguous, so they are none.
+pub(super) fn payload_token(payload: Option<&Map<String, Value>>) -> Option<&str> {
+    let mut values = payload?
+        .iter()
+        .filter(|(key, _)| key.eq_ignore_ascii_case("authorization"))
+        .map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => bearer(value.as_str()?),
+        _ => None,
+    }
+}
+
+/// `Bearer TOKEN`; schemes are case-insensitive (RFC 9110, 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim_start();
+    let good = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && good).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_one_word_after_the_scheme() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic abc",
+            "abc",
+            "Bearer a b",
+            "Bearerabc",
+        ] {
+            assert_eq!(bearer(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_payload_key_may_be_in_any_case_but_there_is_one() {
+        let token = |payload: Value| payload_token(payload.as_object()).map(str::to_owned);
+        assert_eq!(
+            token(json!({"Authorization": "Bearer t"})).as_deref(),
+            Some("t")
+        );
+        assert_eq!(
+            token(json!({"authorization": "Bearer t"})).as_deref(),
+            Some("t")
+        );
+        assert_eq!(
+            token(json!({"authorization": "Bearer t", "AUTHORIZATION": "Bearer u"})),
+            None
+        );
+        assert_eq!(token(json!({"authorization": 1})), None);
+        assert_eq!(token(json!({})), None);
+        assert_eq!(payload_token(None), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! `/graphql` over HTTP: queries by GET and POST, mutations by POST, the IDE page for a browser.
+//!
+//! Follows the GraphQL-over-HTTP specification; all audits of the npm package `graphql-http` pass. Every answer, a
+//! refusal too, is a GraphQL response in the media type that the client asked for.
+
+use async_graphql::parser::types::OperationType;
+use async_graphql_axum::GraphQLResponse;
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    Gateway, Transport, auth,
+    errors::{Answer, Refusal},
+    execute, ide,
+    negotiate::{self, MediaType},
+    request::{Operation, Params},
+};
+
+const NO_SUBSCRIPTIONS: &str = "a subscription needs a WebSocket: connect to /graphql/ws with the sub-protocol graphql-transport-ws";
+
+pub(super) async fn post<G: Gateway>(
+    State(transport): State<Transport<G>>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    respond(&transport, &parts, async |id| {
+        negotiate::check_content_type(&parts.headers)?;
+        let caller = auth::caller(&transport.gateway, &parts.headers).await?;
+        let body = read_body(&transport, Request::from_parts(parts.clone(), body)).await?;
+        let operation = match Operation::parse(Params::from_body(&body)?) {
+            Ok(operation) => operation,
+            Err(error) => return Ok(Answer::refused(error, id)),
+        };
+        if operation.kind == OperationType::Subscription {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, NO_SUBSCRIPTIONS));
+        }
+        Ok(execute::run(&transport, operation, caller.as_ref(), id).await)
+    })
+    .await
+}
+
+/// Runs queries only. That another site's page can cause a GET does no harm: there are no cookies, so it is nobody's,
+/// and the answer stays hidden from that page.
+pub(super) async fn get<G: Gateway>(
+    State(transport): State<Transport<G>>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let params = Params::from_query_string(parts.uri.query().unwrap_or_default());
+    if transport.settings.ide && matches!(params, Ok(None)) && negotiate::wants_page(&parts.headers)
+    {
+        return ide::page();
+    }
+    respond(&transport, &parts, async |id| {
+        let caller = auth::caller(&transport.gateway, &parts.headers).await?;
+        let params = params?.ok_or_else(|| {
+            Refusal::new(StatusCode::BAD_REQUEST, "the parameter query is missing")
+        })?;
+        let operation = match Operation::parse(params) {
+            Ok(operation) => operation,
+            Err(error) => return Ok(Answer::refused(error, id)),
+        };
+        let refuse = |message| {
+            let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
+            Err(refusal.with(header::ALLOW, "POST"))
+        };
+        match operation.kind {
+            OperationType::Query => {}
+            OperationType::Mutation => {
+                return refuse("GET runs queries only: send a mutation by POST");
+            }
+            OperationType::Subscription => return refuse(NO_SUBSCRIPTIONS),
+        }
+        Ok(execute::run(&transport, operation, caller.as_ref(), id).await)
+    })
+    .await
+}
+
+/// Any other method; axum adds the `Allow` header.
+pub(super) async fn method_not_allowed<G: Gateway>(
+    State(transport): State<Transport<G>>,
+    method: Method,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    respond(&transport, &parts, async |_| {
+        Err(Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{method} is not for this address: use POST, or GET for queries"),
+        ))
+    })
+    .await
+}
+
+/// Settles the media type and the request id around `answer`, and writes what it says.
+async fn respond<G: Gateway>(
+    transport: &Transport<G>,
+    parts: &Parts,
+    answer: impl AsyncFnOnce(&str) -> Result<Answer, Refusal>,
+) -> Response {
+    let id = auth::request_id(transport, &parts.headers, &parts.extensions);
+    let (media, answer) = match negotiate::response_type(&parts.headers) {
+        Ok(media) => (media, answer(&id).await),
+        Err(refusal) => (MediaType::Json, Err(refusal)),
+    };
+    let mut response = match answer {
+        Ok(answer) => write(answer, media),
+        Err(refusal) => refusal.into_http(media, &id),
+    };
+    let headers = response.headers_mut();
+    // What one token may see is not for a shared cache, nor for the next user of a browser.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.append(
+        header::VARY,
+        HeaderValue::from_static("accept, authorization"),
+    );
+    response
+}
+
+/// async-graphql's own responder writes the body and what resolvers set of headers; it knows one media type, one
+/// status, and always writes `data`.
+fn write(answer: Answer, media: MediaType) -> Response {
+    let status = answer.status(media);
+    let without_data = answer
+        .is_request_error()
+        .then(|| serde_json::to_vec(&answer).unwrap_or_default());
+    let mut response = GraphQLResponse::from(answer.into_response()).into_response();
+    if let Some(body) = without_data {
+        *response.body_mut() = Body::from(body);
+    }
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, media.header());
+    response
+}
+
+/// The body, within its limits of size and time.
+async fn read_body<G: Gateway>(
+    transport: &Transport<G>,
+    request: Request,
+) -> Result<Bytes, Refusal> {
+    let reading = Bytes::from_request(request, &());
+    match tokio::time::timeout(transport.settings.body_timeout, reading).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "the body is larger than {} bytes",
+                transport.settings.max_body_bytes
+            ),
+        )),
+        Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
+        Err(_) => Err(Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to arrive",
+        )),
+    }
+}

@@ -1,0 +1,155 @@
+//! GraphQL over HTTP and over WebSockets, and the IDE page: from bytes to a [`Request`], from a [`Response`] to bytes.
+//!
+//! Owns the routes `/graphql`, `/graphql/ws` and `/graphql/assets/…`. It does not know the schema, the roles or the
+//! database: the application hands those in through [`Gateway`].
+//!
+//! Invariants, on every transport:
+//! - GET never changes anything, and a POST must be `application/json`, so no page can forge a request with a form.
+//! - A token that is present is good or the request is refused; a socket needs one, and ends when the token does.
+//! - No error reaches a client without a code, and what is internal leaves only a request id (see [`errors`]).
+//! - Nothing is read or kept without a bound, and nothing waits for a client without a time-out.
+
+mod auth;
+mod errors;
+mod execute;
+mod expansion;
+mod http;
+mod ide;
+mod negotiate;
+mod protocol;
+mod request;
+mod session;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod ws;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_graphql::Request;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{any, get},
+};
+use chrono::{DateTime, Utc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::clock::Clock;
+
+/// What the transport needs from the application.
+pub trait Gateway: Clone + Send + Sync + 'static {
+    /// The schema.
+    type Executor: async_graphql::Executor;
+
+    /// Who is calling, once a token was found good.
+    type Caller: Send + Sync + 'static;
+
+    fn executor(&self) -> &Self::Executor;
+
+    /// Looks up a token; `bearer` comes without the word `Bearer`.
+    fn authenticate(
+        &self,
+        bearer: &str,
+    ) -> impl Future<Output = Result<Self::Caller, AuthError>> + Send;
+
+    /// When the caller's token ends by itself: its sockets are closed then.
+    fn expires_at(&self, caller: &Self::Caller) -> Option<DateTime<Utc>>;
+
+    /// Ends when the caller's token is withdrawn before its time: its sockets are closed then.
+    fn revoked(&self, _caller: &Self::Caller) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// Puts what resolvers need (actor or none, request id, fresh loaders) into the request's data. Called once per
+    /// operation, a subscription included.
+    fn prepare(&self, request: Request, caller: Option<&Self::Caller>, request_id: &str)
+    -> Request;
+
+    /// For metrics; each of the two pairs is called in pairs, whatever happens between.
+    fn socket_opened(&self) {}
+    fn socket_closed(&self) {}
+    fn subscription_started(&self) {}
+    fn subscription_ended(&self) {}
+}
+
+/// Why a token did not open the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthError {
+    /// The token is not good.
+    Unauthenticated,
+    /// It cannot be told now (storage is down): the caller may try again.
+    Unavailable,
+}
+
+/// Limits and time-outs; [`TransportSettings::new`] has the defaults.
+#[derive(Clone)]
+pub struct TransportSettings {
+    pub clock: Clock,
+    /// Cancelled when the server stops: sockets close with 1001.
+    pub shutdown: CancellationToken,
+    /// Holds every open socket and every mutation that runs: to stop well, cancel `shutdown`, then close this and
+    /// wait for it. (axum's graceful shutdown does not wait for upgraded connections.)
+    pub tasks: TaskTracker,
+    /// Serves the IDE at `GET /graphql` in a browser.
+    pub ide: bool,
+    /// Largest POST body; more is 413.
+    pub max_body_bytes: usize,
+    /// How long a body may take to arrive; longer is 408.
+    pub body_timeout: Duration,
+    /// Largest WebSocket message; more closes with 1009.
+    pub max_message_bytes: usize,
+    /// Operations that one socket may have running at once.
+    pub max_operations: usize,
+    /// How long a socket may stay without `connection_init`; longer closes with 4408.
+    pub init_timeout: Duration,
+    /// How long one message may wait for a client that does not read; longer drops the socket.
+    pub send_timeout: Duration,
+    /// How often a socket is pinged; one that stays silent for a whole interval after a ping is dropped.
+    pub keep_alive: Duration,
+}
+
+impl TransportSettings {
+    pub fn new(clock: Clock, shutdown: CancellationToken) -> Self {
+        Self {
+            clock,
+            shutdown,
+            tasks: TaskTracker::new(),
+            ide: true,
+            max_body_bytes: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            max_message_bytes: 256 * 1024,
+            max_operations: 100,
+            init_timeout: Duration::from_secs(10),
+            send_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(25),
+        }
+    }
+}
+
+/// The state of all handlers here.
+#[derive(Clone)]
+struct Transport<G> {
+    gateway: G,
+    settings: Arc<TransportSettings>,
+}
+
+/// The routes. CORS, compression and the request id header are layers of the application around them.
+pub fn router<G: Gateway>(gateway: G, settings: TransportSettings) -> Router {
+    let body_limit = DefaultBodyLimit::max(settings.max_body_bytes);
+    let transport = Transport {
+        gateway,
+        settings: Arc::new(settings),
+    };
+    Router::new()
+        .route(
+            "/graphql",
+            get(http::get::<G>)
+                .post(http::post::<G>)
+                .fallback(http::method_not_allowed::<G>),
+        )
+        .route("/graphql/ws", any(ws::upgrade::<G>))
+        .route("/graphql/assets/{name}", get(ide::asset))
+        .layer(body_limit)
+        .with_state(transport)
+}

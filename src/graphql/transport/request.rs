@@ -1,0 +1,190 @@
+//! From JSON or a query string to an operation: the shape of a GraphQL request, checked once for all transports.
+//!
+//! async-graphql's own readers are not used for this: they answer a wrong shape with serde's words for an untagged
+//! enum, take an array of strings for a request, and do not know `operationName` in a query string.
+
+use async_graphql::{
+    Request, ServerError, Value, Variables,
+    parser::types::{DocumentOperations, OperationType},
+};
+use axum::http::StatusCode;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    errors::{self, Code, Refusal},
+    expansion,
+};
+
+/// The parameters of a request, well-formed; whether the document is, is not looked at yet.
+#[derive(Debug)]
+pub(super) struct Params {
+    query: String,
+    operation_name: Option<String>,
+    variables: Option<Json>,
+    extensions: Option<Json>,
+}
+
+impl Params {
+    /// From the body of a POST.
+    pub(super) fn from_body(body: &[u8]) -> Result<Self, Refusal> {
+        let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, message);
+        match serde_json::from_slice(body) {
+            Ok(Json::Object(map)) => Self::from_map(map).map_err(bad),
+            Ok(Json::Array(_)) => Err(bad(
+                "a batch of requests is not taken: send them one by one".to_owned(),
+            )),
+            Ok(_) => Err(bad("the body is not a JSON object".to_owned())),
+            Err(_) if body.is_empty() => Err(bad("the body is empty".to_owned())),
+            Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
+        }
+    }
+
+    /// From a query string, where `variables` and `extensions` are JSON. `None` where there is no `query` at all.
+    pub(super) fn from_query_string(query_string: &str) -> Result<Option<Self>, Refusal> {
+        let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, message);
+        let mut map = Map::new();
+        for (name, value) in url::form_urlencoded::parse(query_string.as_bytes()) {
+            let value = match &*name {
+                "query" | "operationName" => Json::String(value.into_owned()),
+                "variables" | "extensions" if value.is_empty() => Json::Null,
+                "variables" | "extensions" => serde_json::from_str(&value)
+                    .map_err(|error| bad(format!("{name} is not JSON: {error}")))?,
+                _ => continue,
+            };
+            if map.insert(name.to_string(), value).is_some() {
+                return Err(bad(format!("{name} is given twice")));
+            }
+        }
+        if !map.contains_key("query") {
+            return Ok(None);
+        }
+        Self::from_map(map).map(Some).map_err(bad)
+    }
+
+    /// From a JSON object; the error says what is wrong with it.
+    pub(super) fn from_map(mut map: Map<String, Json>) -> Result<Self, String> {
+        let query = match map.remove("query") {
+            Some(Json::String(query)) => query,
+            Some(_) => return Err("query is not a string".to_owned()),
+            None => return Err("query is missing".to_owned()),
+        };
+        let operation_name = match map.remove("operationName") {
+            None | Some(Json::Null) => None,
+            Some(Json::String(name)) => Some(name),
+            Some(_) => return Err("operationName is not a string".to_owned()),
+        };
+        let mut object = |name: &str| match map.remove(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(value @ Json::Object(_)) => Ok(Some(value)),
+            Some(_) => Err(format!("{name} is not an object")),
+        };
+        Ok(Self {
+            query,
+            operation_name,
+            variables: object("variables")?,
+            extensions: object("extensions")?,
+        })
+    }
+}
+
+/// A request whose document has been parsed.
+pub(super) struct Operation {
+    pub(super) request: Request,
+    /// What it does. Where the document has several operations and none is chosen it is taken for a query: execution
+    /// refuses it before anything runs.
+    pub(super) kind: OperationType,
+}
+
+impl Operation {
+    /// Parses the document. What is wrong with it is a GraphQL error, to be answered as one.
+    pub(super) fn parse(params: Params) -> Result<Self, ServerError> {
+        let mut request = Request::new(params.query);
+        request.operation_name = params.operation_name;
+        if let Some(variables) = params.variables {
+            request.variables = Variables::from_json(variables);
+        }
+        if let Some(Ok(Value::Object(extensions))) = params.extensions.map(Value::from_json) {
+            request.extensions.0 = extensions
+                .into_iter()
+                .map(|(name, value)| (name.to_string(), value))
+                .collect();
+        }
+        let chosen = request.operation_name.clone();
+        let document = request.parsed_query().map_err(shorten)?;
+        if !expansion::is_bounded(document) {
+            let limit = expansion::MAX_SELECTIONS;
+            let message = format!("the document selects more than {limit} fields");
+            return Err(errors::error(message, Code::QueryTooComplex));
+        }
+        let kind = kind(&document.operations, chosen.as_deref());
+        Ok(Self { request, kind })
+    }
+}
+
+/// The parser draws the line at fault with a caret under it, and that line may be the whole document.
+fn shorten(mut error: ServerError) -> ServerError {
+    if let Some((_, expected)) = error.message.rsplit_once("\n") {
+        let expected = expected.trim_start_matches([' ', '=']);
+        error.message = format!("syntax error: {expected}");
+    }
+    error
+}
+
+/// Chooses as the executor will.
+fn kind(operations: &DocumentOperations, chosen: Option<&str>) -> OperationType {
+    let operation = match (operations, chosen) {
+        (DocumentOperations::Single(operation), None) => Some(operation),
+        (DocumentOperations::Single(_), Some(_)) => None,
+        (DocumentOperations::Multiple(map), Some(name)) => map.get(name),
+        (DocumentOperations::Multiple(map), None) if map.len() == 1 => map.values().next(),
+        (DocumentOperations::Multiple(_), None) => None,
+    };
+    operation.map_or(OperationType::Query, |operation| operation.node.ty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind_of(query: &str, name: Option<&str>) -> OperationType {
+        Operation::parse(Params {
+            query: query.to_owned(),
+            operation_name: name.map(str::to_owned),
+            variables: None,
+            extensions: None,
+        })
+        .unwrap()
+        .kind
+    }
+
+    #[test]
+    fn the_kind_is_that_of_the_operation_that_would_run() {
+        assert_eq!(kind_of("mutation { a }", None), OperationType::Mutation);
+        assert_eq!(kind_of("mutation A { a }", None), OperationType::Mutation);
+        let two = "query A { a } mutation B { b }";
+        assert_eq!(kind_of(two, Some("A")), OperationType::Query);
+        assert_eq!(kind_of(two, Some("B")), OperationType::Mutation);
+        assert_eq!(kind_of(two, None), OperationType::Query);
+    }
+
+    #[test]
+    fn a_syntax_error_does_not_repeat_the_document() {
+        let map = Map::from_iter([("query".to_owned(), Json::from("{ a(b: ) }"))]);
+        let error = Operation::parse(Params::from_map(map).unwrap()).err();
+        let error = error.unwrap();
+        assert_eq!(error.message, "syntax error: expected value");
+        assert_eq!(error.locations[0].column, 8);
+    }
+
+    #[test]
+    fn a_query_string_names_its_operation_and_nothing_twice() {
+        let params = Params::from_query_string("operationName=A&query=%7Ba%7D&variables=&x=1");
+        let params = params.unwrap().unwrap();
+        assert_eq!(params.operation_name.as_deref(), Some("A"));
+        assert_eq!(params.query, "{a}");
+        assert!(params.variables.is_none());
+        assert!(Params::from_query_string("query=a&query=b").is_err());
+        assert!(Params::from_query_string("query=a&variables=1").is_err());
+        assert!(Params::from_query_string("variables={}").unwrap().is_none());
+    }
+}

@@ -1,0 +1,239 @@
+//! A small schema behind the transport, and the tests of what goes over the wire.
+
+mod client;
+mod closing;
+mod http;
+mod operations;
+mod refusals;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_graphql::{
+    Context, Error, ErrorExtensions, Object, Request, Result, Schema, Subscription,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{Stream, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::{AuthError, Gateway, TransportSettings, router};
+use crate::clock::Clock;
+
+pub(super) struct Query;
+
+#[Object]
+impl Query {
+    async fn hello(&self) -> &str {
+        "world"
+    }
+
+    async fn me(&self, ctx: &Context<'_>) -> Result<String> {
+        let who = ctx.data_opt::<Who>().ok_or_else(|| {
+            Error::new("sign in first").extend_with(|_, it| it.set("code", "UNAUTHENTICATED"))
+        })?;
+        Ok(who.0.clone())
+    }
+
+    async fn request_id(&self, ctx: &Context<'_>) -> String {
+        ctx.data_unchecked::<RequestId>().0.clone()
+    }
+
+    /// Fails as a database does.
+    async fn broken(&self) -> Option<Result<i32>> {
+        Some(Err(
+            std::io::Error::other("SQLSTATE 42P01: no such table").into()
+        ))
+    }
+
+    /// Fails with words and no code.
+    async fn uncoded(&self) -> Option<Result<i32>> {
+        Some(Err(Error::new("select * from secrets")))
+    }
+
+    async fn panics(&self, #[graphql(default)] not: bool) -> i32 {
+        assert!(not, "on purpose");
+        0
+    }
+
+    async fn length(&self, #[graphql(validator(max_length = 3))] text: String) -> usize {
+        text.len()
+    }
+
+    async fn nested(&self) -> Self {
+        Self
+    }
+}
+
+pub(super) struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Takes a moment, then counts.
+    async fn count(&self, ctx: &Context<'_>) -> i64 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let tally = ctx.data_unchecked::<Arc<Tally>>();
+        tally.mutations.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+pub(super) struct Subscriptions;
+
+#[Subscription]
+impl Subscriptions {
+    async fn ticks(&self, up_to: i32) -> impl Stream<Item = i32> {
+        stream::iter(1..=up_to)
+    }
+
+    async fn forever(&self) -> impl Stream<Item = i32> {
+        stream::iter([1]).chain(stream::pending())
+    }
+
+    /// As much as anyone reads.
+    async fn flood(&self, ctx: &Context<'_>) -> impl Stream<Item = String> {
+        let tally = ctx.data_unchecked::<Arc<Tally>>().clone();
+        stream::repeat_with(move || {
+            tally.flooded.fetch_add(1, Ordering::SeqCst);
+            "x".repeat(10_000)
+        })
+    }
+
+    async fn refused(&self) -> Result<stream::Empty<i32>> {
+        Err(Error::new("not you").extend_with(|_, it| it.set("code", "FORBIDDEN")))
+    }
+
+    async fn panics(&self) -> impl Stream<Item = i32> {
+        stream::iter([1]).map(|_| panic!("on purpose"))
+    }
+}
+
+struct Who(String);
+struct RequestId(String);
+
+/// What the application hears of.
+#[derive(Default)]
+pub(super) struct Tally {
+    sockets: AtomicI64,
+    subscriptions: AtomicI64,
+    mutations: AtomicI64,
+    flooded: AtomicI64,
+}
+
+type TestSchema = Schema<Query, Mutation, Subscriptions>;
+
+/// Takes the tokens `olivia`, `brief` (ends in a minute), `slow` (takes for ever), `down` (storage is), `revoked`.
+#[derive(Clone)]
+pub(super) struct TestGateway {
+    schema: TestSchema,
+    clock: Clock,
+    tally: Arc<Tally>,
+    revoke: CancellationToken,
+}
+
+pub(super) struct Caller {
+    name: String,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Gateway for TestGateway {
+    type Executor = TestSchema;
+    type Caller = Caller;
+
+    fn executor(&self) -> &TestSchema {
+        &self.schema
+    }
+
+    async fn authenticate(&self, bearer: &str) -> Result<Caller, AuthError> {
+        let expires_at = match bearer {
+            "olivia" => None,
+            "brief" => Some(self.clock.now() + TimeDelta::minutes(1)),
+            "slow" => std::future::pending().await,
+            "down" => return Err(AuthError::Unavailable),
+            _ => return Err(AuthError::Unauthenticated),
+        };
+        let name = bearer.to_owned();
+        Ok(Caller { name, expires_at })
+    }
+
+    fn expires_at(&self, caller: &Caller) -> Option<DateTime<Utc>> {
+        caller.expires_at
+    }
+
+    async fn revoked(&self, _caller: &Caller) {
+        self.revoke.cancelled().await;
+    }
+
+    fn prepare(&self, request: Request, caller: Option<&Caller>, request_id: &str) -> Request {
+        let request = request
+            .data(RequestId(request_id.to_owned()))
+            .data(self.tally.clone());
+        match caller {
+            Some(caller) => request.data(Who(caller.name.clone())),
+            None => request,
+        }
+    }
+
+    fn socket_opened(&self) {
+        self.tally.sockets.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn socket_closed(&self) {
+        self.tally.sockets.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn subscription_started(&self) {
+        self.tally.subscriptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn subscription_ended(&self) {
+        self.tally.subscriptions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub(super) struct Fixture {
+    gateway: TestGateway,
+    settings: TransportSettings,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        let clock = Clock::manual(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
+        let schema = Schema::build(Query, Mutation, Subscriptions)
+            .limit_depth(5)
+            .limit_complexity(20)
+            .limit_aliases(3)
+            .finish();
+        Self {
+            gateway: TestGateway {
+                schema,
+                clock: clock.clone(),
+                tally: Arc::default(),
+                revoke: CancellationToken::new(),
+            },
+            settings: TransportSettings::new(clock, CancellationToken::new()),
+        }
+    }
+
+    pub(super) fn router(&self) -> axum::Router {
+        router(self.gateway.clone(), self.settings.clone())
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.gateway.tally
+    }
+
+    /// Waits until `what` holds; for what happens on the server's side after the client has seen all it will see.
+    async fn until(&self, what: impl Fn(&Tally) -> bool) {
+        let waiting = async {
+            while !what(self.tally()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        waited.expect("it never came about");
+    }
+}

@@ -1,0 +1,127 @@
+//! Faults on demand: what a network and a payment provider do to their clients on a bad day.
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// 429, with `stripe-should-retry: true` and `retry-after: 1`; nothing is done.
+    RateLimited,
+    /// 500; nothing is done and nothing is kept: a retry under the same idempotency key may succeed.
+    ServerError,
+    /// 500, kept under the request's idempotency key: every retry under that key gets it again.
+    SavedServerError,
+    /// The request is read and never answered: the client runs into its own time-out.
+    Hang,
+    /// The connection is reset; nothing is done.
+    DropBefore,
+    /// The work is done (and kept under the idempotency key), and then the connection is reset.
+    DropAfter,
+    /// 400 with this message, blaming this parameter; nothing is done.
+    Refuse { message: String, param: String },
+}
+
+/// A fault in the queue: it strikes the next `times` requests that match it.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    kind: FaultKind,
+    times: u32,
+    method: Option<String>,
+    path_prefix: Option<String>,
+}
+
+impl Fault {
+    /// Strikes once, whatever the request.
+    pub fn new(kind: FaultKind) -> Self {
+        Self {
+            kind,
+            times: 1,
+            method: None,
+            path_prefix: None,
+        }
+    }
+
+    /// A 400 with this message, blaming this parameter.
+    pub fn refuse(message: impl Into<String>, param: impl Into<String>) -> Self {
+        Self::new(FaultKind::Refuse {
+            message: message.into(),
+            param: param.into(),
+        })
+    }
+
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Strikes until [`StandIn::clear_faults`](super::StandIn::clear_faults): Stripe is down.
+    #[must_use]
+    pub fn always(self) -> Self {
+        self.times(u32::MAX)
+    }
+
+    /// Only requests by this method: `"POST"`.
+    #[must_use]
+    pub fn on_method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+
+    /// Only requests whose path begins so: `"/v1/promotion_codes"`.
+    #[must_use]
+    pub fn on_path(mut self, prefix: impl Into<String>) -> Self {
+        self.path_prefix = Some(prefix.into());
+        self
+    }
+
+    fn strikes(&self, method: &str, path: &str) -> bool {
+        self.times > 0
+            && self.method.as_deref().is_none_or(|it| it == method)
+            && self
+                .path_prefix
+                .as_deref()
+                .is_none_or(|it| path.starts_with(it))
+    }
+}
+
+/// The faults that wait, in the order in which they were queued.
+#[derive(Default)]
+pub(super) struct FaultQueue(Vec<Fault>);
+
+impl FaultQueue {
+    pub fn push(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault that strikes this request, if any; it has struck once more then.
+    pub fn take(&mut self, method: &str, path: &str) -> Option<FaultKind> {
+        let fault = self.0.iter_mut().find(|it| it.strikes(method, path))?;
+        fault.times = fault.times.saturating_sub(1);
+        let kind = fault.kind.clone();
+        self.0.retain(|fault| fault.times > 0);
+        Some(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_as_often_as_asked_and_only_what_it_is_meant_for() {
+        let mut queue = FaultQueue::default();
+        let fault = Fault::new(FaultKind::Hang)
+            .times(2)
+            .on_method("POST")
+            .on_path("/v1/coupons");
+        queue.push(fault);
+        assert_eq!(queue.take("GET", "/v1/coupons"), None);
+        assert_eq!(queue.take("POST", "/v1/promotion_codes"), None);
+        assert_eq!(queue.take("POST", "/v1/coupons"), Some(FaultKind::Hang));
+        assert_eq!(queue.take("POST", "/v1/coupons/x"), Some(FaultKind::Hang));
+        assert_eq!(queue.take("POST", "/v1/coupons"), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! Refunds and disputes, and what they leave in the stand-in.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        Account,
+        ids::stripe_id,
+        shapes::{self, Shape},
+    },
+    Bill, Facts,
+};
+
+pub struct Refund {
+    pub id: String,
+    pub amount: i64,
+    pub at: i64,
+    pub failed: bool,
+}
+
+pub struct Dispute {
+    pub id: String,
+    pub at: i64,
+    /// In Stripe's words: `needs_response`, `won`, …
+    pub status: &'static str,
+}
+
+/// What happens in a dispute. The first step opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisputeStep {
+    Created,
+    FundsWithdrawn,
+    Won,
+    Lost,
+    FundsReinstated,
+    /// A question of the bank's: no money moves.
+    Inquiry,
+    InquiryClosed,
+}
+
+impl DisputeStep {
+    /// The event's type, and the dispute's status after it.
+    fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Created => ("charge.dispute.created", "needs_response"),
+            Self::FundsWithdrawn => ("charge.dispute.funds_withdrawn", "needs_response"),
+            Self::Won => ("charge.dispute.closed", "won"),
+            Self::Lost => ("charge.dispute.closed", "lost"),
+            Self::FundsReinstated => ("charge.dispute.funds_reinstated", "won"),
+            Self::Inquiry => ("charge.dispute.created", "warning_needs_response"),
+            Self::InquiryClosed => ("charge.dispute.closed", "warning_closed"),
+        }
+    }
+}
+
+pub(super) fn refund(
+    facts: &Facts,
+    bill: &mut Bill,
+    shape: Shape,
+    amount: Option<i64>,
+) -> Vec<Value> {
+    let before = bill.refunded();
+    let at = facts.clock.now().timestamp();
+    bill.refunds.push(Refund {
+        id: stripe_id(&facts.clock, "re_3"),
+        amount: amount.unwrap_or(bill.total() - before),
+        at,
+        failed: false,
+    });
+    let charge = shapes::charge(shape, facts, bill);
+    let mut previous = json!({ "amount_refunded": before });
+    if charge["refunded"] == true {
+        previous["refunded"] = json!(false);
+    }
+    let told = bill.refunds.iter().last();
+    let told = told.map(|it| shapes::refund(facts, bill, it));
+    vec![
+        shapes::change(facts, shape, "charge.refunded", at, charge, previous),
+        shapes::event(facts, shape, "refund.created", at, json!(told)),
+    ]
+}
+
+pub(super) fn refund_fails(facts: &Facts, bill: &mut Bill, shape: Shape) -> Vec<Value> {
+    let at = facts.clock.now().timestamp();
+    let Some(last) = bill.refunds.last_mut() else {
+        return vec![];
+    };
+    last.failed = true;
+    let told = bill.refunds.iter().last();
+    let told = json!(told.map(|it| shapes::refund(facts, bill, it)));
+    let previous = json!({ "status": "succeeded" });
+    vec![
+        shapes::event(facts, shape, "refund.failed", at, told.clone()),
+        shapes::change(facts, shape, "refund.updated", at, told, previous),
+    ]
+}
+
+pub(super) fn dispute(facts: &Facts, bill: &mut Bill, shape: Shape, step: DisputeStep) -> Value {
+    let (kind, status) = step.told();
+    let at = facts.clock.now().timestamp();
+    let open = bill.dispute.take().unwrap_or_else(|| Dispute {
+        id: stripe_id(&facts.clock, "du_1"),
+        at,
+        status,
+    });
+    let dispute = Dispute { status, ..open };
+    let told = shapes::dispute(facts, bill, &dispute);
+    bill.dispute = Some(dispute);
+    shapes::event(facts, shape, kind, at, told)
+}
+
+pub(super) fn sync_customer(account: &Account, facts: &Facts) {
+    account.put(shapes::customer(facts));
+}
+
+/// The payment intent, its charge, and the refunds and the dispute of that charge.
+pub(super) fn sync_payment(account: &Account, facts: &Facts, bill: &Bill) {
+    if !bill.is_charged() {
+        return;
+    }
+    account.put(shapes::payment_intent(facts, bill));
+    account.put(shapes::charge(Shape::Endive, facts, bill));
+    for refund in &bill.refunds {
+        account.put(shapes::refund(facts, bill, refund));
+    }
+    if let Some(dispute) = &bill.dispute {
+        account.put(shapes::dispute(facts, bill, dispute));
+    }
+}
+
+/// A session as Stripe keeps it: with the amount of each discount, which is only shown when expanded.
+pub(super) fn with_breakdown(facts: &Facts, bill: &Bill, mut session: Value) -> Value {
+    let discounts = bill.discounts.iter();
+    let discounts: Vec<_> = discounts
+        .map(|(it, amount)| json!({ "amount": amount, "discount": facts.discounts[*it].id }))
+        .collect();
+    session["total_details"]["breakdown"] = json!({ "discounts": discounts, "taxes": [] });
+    session
+}

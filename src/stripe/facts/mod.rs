@@ -1,0 +1,273 @@
+//! What Stripe told of one sale, merged.
+//!
+//! **Invariant.** [`Facts::merge`] is commutative, associative and idempotent: sets grow, cumulative figures take the
+//! larger, states take the later by a total order. So any order and any number of repeats reach the same facts. Nothing
+//! is ever taken out. This module does no I/O and knows no database.
+
+pub mod needs;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use needs::{Request, needs};
+pub use read::{CODE_METADATA, Reading, Unreadable, read_event, read_object};
+
+use crate::money::Currency;
+
+/// All that is known of one sale: a subscription with all its invoices, or a one-off payment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// By `sub_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscriptions: BTreeMap<String, Subscription>,
+    /// By `in_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub invoices: BTreeMap<String, Invoice>,
+    /// By `ch_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub charges: BTreeMap<String, Charge>,
+    /// By `re_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunds: BTreeMap<String, Refund>,
+    /// By `di_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub discounts: BTreeMap<String, Discount>,
+    /// By `promo_…`; only those that had to be looked up.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub promotion_codes: BTreeMap<String, PromotionCode>,
+    /// Payment intents whose invoices were looked up, found or not.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub looked_up: BTreeSet<String>,
+}
+
+/// A subscription's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subscription {
+    /// Seconds since 1970.
+    pub created: Option<i64>,
+    pub currency: Option<Currency>,
+    /// It was seen `trialing`, or `active`.
+    pub trialing: bool,
+    pub active: bool,
+    /// The latest invoice at the subscription's creation.
+    pub first_invoice: Option<String>,
+    /// `di_…` of the discounts on the subscription itself.
+    pub discounts: BTreeSet<String>,
+}
+
+/// An invoice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Invoice {
+    pub subscription: Option<String>,
+    /// It started its subscription.
+    pub first: bool,
+    pub customer_email: Option<String>,
+    /// Set once it was paid.
+    pub paid: Option<Paid>,
+    /// Minor units taken off by each discount, by `di_…`.
+    pub discounts: BTreeMap<String, i64>,
+    /// `pi_…` or, without one, `ch_…`.
+    pub payments: BTreeSet<String>,
+}
+
+/// The figures of a paid invoice; they do not change any more. The order is that of the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Paid {
+    /// Seconds since 1970.
+    pub at: i64,
+    /// Minor units, with tax.
+    pub amount_paid: i64,
+    pub total: i64,
+    pub total_excluding_tax: i64,
+    pub currency: Currency,
+}
+
+/// A charge, as far as money went back from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Charge {
+    pub payment_intent: Option<String>,
+    /// The largest cumulative `amount_refunded` that was seen. Minor units.
+    pub amount_refunded: i64,
+    /// An old payload said that it belongs to no invoice.
+    pub without_invoice: bool,
+}
+
+/// A refund. Failing is final.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Refund {
+    pub charge: Option<String>,
+    pub payment_intent: Option<String>,
+    /// Minor units.
+    pub amount: i64,
+    pub failed: bool,
+}
+
+/// A discount: how a code came to be on a sale.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Discount {
+    /// `promo_…`; none for a coupon that was applied directly.
+    pub promotion_code: Option<String>,
+    /// Seconds since 1970.
+    pub start: i64,
+}
+
+/// A promotion code that was looked up, to match it by its metadata or its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PromotionCode {
+    pub code: String,
+    /// `metadata.rekomi_affiliate_coupon_id`.
+    pub row_id: Option<String>,
+}
+
+/// A value that merges; see the module's invariant.
+trait Merge {
+    fn merge(&mut self, other: Self);
+}
+
+impl Facts {
+    /// Adds what `other` knows.
+    pub fn merge(&mut self, other: Facts) {
+        merge_map(&mut self.subscriptions, other.subscriptions);
+        merge_map(&mut self.invoices, other.invoices);
+        merge_map(&mut self.charges, other.charges);
+        merge_map(&mut self.refunds, other.refunds);
+        merge_map(&mut self.discounts, other.discounts);
+        merge_map(&mut self.promotion_codes, other.promotion_codes);
+        self.looked_up.extend(other.looked_up);
+    }
+
+    /// Every name that this sale goes by: the ids of its subscriptions, invoices, payment intents and charges.
+    pub fn keys(&self) -> BTreeSet<String> {
+        let mut keys: BTreeSet<String> = self.subscriptions.keys().cloned().collect();
+        for (id, invoice) in &self.invoices {
+            keys.insert(id.clone());
+            keys.extend(invoice.subscription.clone());
+            keys.extend(invoice.payments.iter().cloned());
+        }
+        for (id, charge) in &self.charges {
+            keys.insert(id.clone());
+            keys.extend(charge.payment_intent.clone());
+        }
+        for refund in self.refunds.values() {
+            keys.extend(refund.charge.clone());
+            keys.extend(refund.payment_intent.clone());
+        }
+        keys
+    }
+
+    /// The promotion codes on the sale.
+    pub fn promotion_code_ids(&self) -> BTreeSet<&str> {
+        self.discounts
+            .values()
+            .filter_map(|discount| discount.promotion_code.as_deref())
+            .collect()
+    }
+
+    /// What went back on one payment of an invoice (`pi_…` or `ch_…`). Minor units, with tax.
+    ///
+    /// A charge's cumulative figure may or may not fall when a refund fails afterwards, so what failed is taken off the
+    /// largest figure seen, and the refunds that are known to stand are the least.
+    pub fn refunded(&self, payment: &str) -> i64 {
+        let mut charges: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
+        for (id, charge) in &self.charges {
+            if id == payment || charge.payment_intent.as_deref() == Some(payment) {
+                charges.entry(id).or_default().0 = charge.amount_refunded;
+            }
+        }
+        for refund in self.refunds.values() {
+            let charge = refund.charge.as_deref();
+            let ours = charge == Some(payment)
+                || refund.payment_intent.as_deref() == Some(payment)
+                || charge.is_some_and(|charge| charges.contains_key(charge));
+            if ours {
+                let sums = charges.entry(charge.unwrap_or(payment)).or_default();
+                *(if refund.failed { &mut sums.1 } else { &mut sums.2 }) += refund.amount;
+            }
+        }
+        charges
+            .values()
+            .map(|(cumulative, failed, standing)| (cumulative - failed).max(*standing))
+            .sum()
+    }
+}
+
+fn merge_map<T: Merge + Default>(into: &mut BTreeMap<String, T>, from: BTreeMap<String, T>) {
+    for (key, value) in from {
+        into.entry(key).or_default().merge(value);
+    }
+}
+
+/// The smaller of two that are known: any total order would do, as Stripe never tells two.
+fn merge_option<T: Ord>(into: &mut Option<T>, from: Option<T>) {
+    *into = match (into.take(), from) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}
+
+impl Merge for Subscription {
+    fn merge(&mut self, other: Self) {
+        merge_option(&mut self.created, other.created);
+        merge_option(&mut self.currency, other.currency);
+        merge_option(&mut self.first_invoice, other.first_invoice);
+        self.trialing |= other.trialing;
+        self.active |= other.active;
+        self.discounts.extend(other.discounts);
+    }
+}
+
+impl Merge for Invoice {
+    fn merge(&mut self, other: Self) {
+        merge_option(&mut self.subscription, other.subscription);
+        merge_option(&mut self.customer_email, other.customer_email);
+        merge_option(&mut self.paid, other.paid);
+        self.first |= other.first;
+        self.payments.extend(other.payments);
+        for (discount, amount) in other.discounts {
+            let known = self.discounts.entry(discount).or_default();
+            *known = amount.max(*known);
+        }
+    }
+}
+
+impl Merge for Charge {
+    fn merge(&mut self, other: Self) {
+        merge_option(&mut self.payment_intent, other.payment_intent);
+        self.amount_refunded = self.amount_refunded.max(other.amount_refunded);
+        self.without_invoice |= other.without_invoice;
+    }
+}
+
+impl Merge for Refund {
+    fn merge(&mut self, other: Self) {
+        merge_option(&mut self.charge, other.charge);
+        merge_option(&mut self.payment_intent, other.payment_intent);
+        self.amount = self.amount.max(other.amount);
+        self.failed |= other.failed;
+    }
+}
+
+impl Merge for Discount {
+    fn merge(&mut self, other: Self) {
+        merge_option(&mut self.promotion_code, other.promotion_code);
+        self.start = self.start.max(other.start);
+    }
+}
+
+impl Merge for PromotionCode {
+    fn merge(&mut self, other: Self) {
+        merge_option(&mut self.row_id, other.row_id);
+        if other.code > self.code {
+            self.code = other.code;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What has to be fetched from Stripe, because the payload cannot tell it and nothing known does.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::Facts;
+
+/// A read from Stripe. Its text form names it in the log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Request {
+    /// With its discounts and payments.
+    Invoice(String),
+    /// With its discounts.
+    Subscription(String),
+    /// The invoices that a payment intent paid.
+    InvoicePayments(String),
+    PromotionCode(String),
+}
+
+impl Request {
+    /// The path below `/v1`.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Invoice(id) => format!("/invoices/{id}"),
+            Self::Subscription(id) => format!("/subscriptions/{id}"),
+            Self::InvoicePayments(_) => "/invoice_payments".to_owned(),
+            Self::PromotionCode(id) => format!("/promotion_codes/{id}"),
+        }
+    }
+
+    /// The query's parameters.
+    pub fn query(&self) -> Vec<(String, String)> {
+        let expand = |fields: &[&str]| {
+            let fields = fields.iter().enumerate();
+            fields
+                .map(|(n, field)| (format!("expand[{n}]"), (*field).to_owned()))
+                .collect()
+        };
+        match self {
+            Self::Invoice(_) => expand(&[
+                "discounts",
+                "total_discount_amounts.discount",
+                "lines.data.discounts",
+                "payments",
+            ]),
+            Self::Subscription(_) => expand(&["discounts", "items.data.discounts"]),
+            Self::InvoicePayments(payment_intent) => vec![
+                ("payment[type]".to_owned(), "payment_intent".to_owned()),
+                ("payment[payment_intent]".to_owned(), payment_intent.clone()),
+                ("limit".to_owned(), "100".to_owned()),
+            ],
+            Self::PromotionCode(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())?;
+        match self {
+            Self::InvoicePayments(payment_intent) => write!(f, "?payment_intent={payment_intent}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What an event's facts leave open that `known`, all facts of its sale, does not answer either.
+///
+/// `matched` tells whether a promotion code's id is one of ours already.
+pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BTreeSet<Request> {
+    let mut needs = BTreeSet::new();
+    let open = |discount: &String| !known.discounts.contains_key(discount);
+    for (id, invoice) in &event.invoices {
+        if invoice.paid.is_some() && invoice.discounts.keys().any(open) {
+            needs.insert(Request::Invoice(id.clone()));
+        }
+    }
+    for (id, subscription) in &event.subscriptions {
+        let started = subscription.active || subscription.trialing;
+        if started && subscription.discounts.iter().any(open) {
+            needs.insert(Request::Subscription(id.clone()));
+        }
+        let first = subscription.first_invoice.iter().filter(|_| subscription.active);
+        for invoice in first {
+            if known.invoices.get(invoice).is_none_or(|known| known.paid.is_none()) {
+                needs.insert(Request::Invoice(invoice.clone()));
+            }
+        }
+    }
+    needs.extend(payments_without_invoice(event, known));
+    for promotion_code in known.promotion_code_ids() {
+        if !known.promotion_codes.contains_key(promotion_code) && !matched(promotion_code) {
+            needs.insert(Request::PromotionCode(promotion_code.to_owned()));
+        }
+    }
+    needs
+}
+
+/// Payments that money went back on, whose invoice nobody has named yet.
+fn payments_without_invoice(event: &Facts, known: &Facts) -> BTreeSet<Request> {
+    let charges = event.charges.values().filter(|charge| !charge.without_invoice);
+    let refunds = event.refunds.values().filter(|refund| {
+        let charge = refund.charge.as_ref().and_then(|charge| known.charges.get(charge));
+        charge.is_none_or(|charge| !charge.without_invoice)
+    });
+    let payments = charges
+        .filter_map(|charge| charge.payment_intent.as_ref())
+        .chain(refunds.filter_map(|refund| refund.payment_intent.as_ref()));
+    let linked = |payment: &String| {
+        let mut invoices = known.invoices.values();
+        invoices.any(|invoice| invoice.payments.contains(payment))
+    };
+    payments
+        .filter(|payment| !known.looked_up.contains(*payment) && !linked(payment))
+        .map(|payment| Request::InvoicePayments(payment.clone()))
+        .collect()
+}

@@ -1,0 +1,285 @@
+//! Reads facts out of Stripe's JSON: tolerant, by shape and never by version string, and only the fields we need.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Charge, Discount, Facts, Paid, PromotionCode, Refund, Subscription, needs::Request};
+use crate::money::Currency;
+
+/// What an event tells.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Facts of a sale.
+    Facts(Box<Facts>),
+    /// A thin event (<https://docs.stripe.com/event-destinations>): it only says what to look at.
+    Lookup(Request),
+    /// It tells nothing of a sale, and why.
+    Nothing(&'static str),
+}
+
+/// The event is of a kind that we read, but it does not say what it should.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
+/// The metadata by which a promotion code names our row.
+pub const CODE_METADATA: &str = "rekomi_affiliate_coupon_id";
+
+/// Reads a whole event, snapshot or thin.
+pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
+    let kind = event["type"].as_str().unwrap_or_default();
+    if event["object"] == "v2.core.event" {
+        return Ok(read_thin(kind, &event["related_object"]));
+    }
+    let object = &event["data"]["object"];
+    let mut facts = Facts::default();
+    match kind {
+        "invoice.paid" => facts.read_invoice(object)?,
+        "invoice_payment.paid" => facts.read_invoice_payment(object)?,
+        "customer.subscription.created" => facts.read_subscription(object, true)?,
+        "charge.refunded" => facts.read_charge(object)?,
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+            facts.read_refund(object)?;
+        }
+        _ => return Ok(Reading::Nothing("not a kind of event that Rekomi reads")),
+    }
+    Ok(Reading::Facts(Box::new(facts)))
+}
+
+fn read_thin(kind: &str, related: &Value) -> Reading {
+    match (kind, text(&related["id"])) {
+        ("v1.invoice.paid", Some(id)) => Reading::Lookup(Request::Invoice(id)),
+        ("v1.customer.subscription.created", Some(id)) => Reading::Lookup(Request::Subscription(id)),
+        _ => Reading::Nothing("not a kind of thin event that Rekomi reads"),
+    }
+}
+
+/// Reads what answered a request.
+pub fn read_object(request: &Request, answer: &Value) -> Result<Facts, Unreadable> {
+    let mut facts = Facts::default();
+    match request {
+        Request::Invoice(_) => facts.read_invoice(answer)?,
+        Request::Subscription(_) => facts.read_subscription(answer, false)?,
+        Request::PromotionCode(_) => facts.read_promotion_code(answer),
+        Request::InvoicePayments(payment_intent) => {
+            facts.looked_up.insert(payment_intent.clone());
+            for payment in items(&answer["data"]) {
+                facts.read_invoice_payment(payment)?;
+            }
+        }
+    }
+    Ok(facts)
+}
+
+impl Facts {
+    fn read_invoice(&mut self, object: &Value) -> Result<(), Unreadable> {
+        let id = required(object, "invoice")?;
+        let discounts = self.read_invoice_discounts(object);
+        let invoice = self.invoices.entry(id.clone()).or_default();
+        invoice.subscription = invoice_subscription(object);
+        invoice.first = object["billing_reason"] == "subscription_create";
+        invoice.customer_email = text(&object["customer_email"]);
+        invoice.discounts = discounts;
+        if object["status"] == "paid" || object["paid"] == true {
+            invoice.paid = Some(read_paid(&id, object)?);
+        }
+        self.link(&id, &object["payment_intent"], &object["charge"]);
+        for payment in items(&object["payments"]["data"]) {
+            self.read_invoice_payment(payment)?;
+        }
+        Ok(())
+    }
+
+    /// Discounts stand in up to five places, as ids or as objects, on the invoice or only on its lines.
+    fn read_invoice_discounts(&mut self, object: &Value) -> BTreeMap<String, i64> {
+        let mut amounts = BTreeMap::new();
+        let lines = || items(&object["lines"]["data"]);
+        let bare = std::iter::once(&object["discount"])
+            .chain(items(&object["discounts"]))
+            .chain(lines().flat_map(|line| items(&line["discounts"])));
+        for discount in bare {
+            if let Some(id) = self.read_discount(discount) {
+                amounts.entry(id).or_insert(0);
+            }
+        }
+        let mut on_lines: BTreeMap<String, i64> = BTreeMap::new();
+        for part in lines().flat_map(|line| items(&line["discount_amounts"])) {
+            if let Some(id) = self.read_discount(&part["discount"]) {
+                *on_lines.entry(id).or_default() += part["amount"].as_i64().unwrap_or(0);
+            }
+        }
+        for part in items(&object["total_discount_amounts"]) {
+            if let Some(id) = self.read_discount(&part["discount"]) {
+                on_lines.insert(id, part["amount"].as_i64().unwrap_or(0));
+            }
+        }
+        amounts.extend(on_lines);
+        amounts
+    }
+
+    /// A discount's id; what an object tells of it is kept.
+    fn read_discount(&mut self, value: &Value) -> Option<String> {
+        if let Some(id) = text(value) {
+            return Some(id);
+        }
+        let promotion_code = id_of(&value["promotion_code"]);
+        let id = text(&value["id"]).or(promotion_code.clone())?;
+        self.read_promotion_code(&value["promotion_code"]);
+        let discount = Discount {
+            promotion_code,
+            start: value["start"].as_i64().unwrap_or(0),
+        };
+        let mut more = Facts::default();
+        more.discounts.insert(id.clone(), discount);
+        self.merge(more);
+        Some(id)
+    }
+
+    fn read_promotion_code(&mut self, object: &Value) {
+        if let (Some(id), Some(code)) = (text(&object["id"]), text(&object["code"])) {
+            let row_id = text(&object["metadata"][CODE_METADATA]);
+            self.promotion_codes.insert(id, PromotionCode { code, row_id });
+        }
+    }
+
+    fn read_invoice_payment(&mut self, object: &Value) -> Result<(), Unreadable> {
+        let Some(invoice) = id_of(&object["invoice"]) else {
+            return Err(Unreadable("the invoice payment names no invoice".into()));
+        };
+        let payment = &object["payment"];
+        self.link(&invoice, &payment["payment_intent"], &payment["charge"]);
+        Ok(())
+    }
+
+    /// Notes that a payment belongs to an invoice.
+    fn link(&mut self, invoice: &str, payment_intent: &Value, charge: &Value) {
+        let (payment_intent, charge) = (id_of(payment_intent), id_of(charge));
+        if let Some(payment) = payment_intent.clone().or(charge.clone()) {
+            let invoice = self.invoices.entry(invoice.to_owned()).or_default();
+            invoice.payments.insert(payment);
+        }
+        if let (Some(charge), Some(_)) = (charge, &payment_intent) {
+            let charge = self.charges.entry(charge).or_default();
+            charge.payment_intent = payment_intent;
+        }
+    }
+
+    /// `at_start`: the payload is that of the subscription's creation, so its latest invoice is its first.
+    fn read_subscription(&mut self, object: &Value, at_start: bool) -> Result<(), Unreadable> {
+        let id = required(object, "subscription")?;
+        let on_items = items(&object["items"]["data"]).flat_map(|item| items(&item["discounts"]));
+        let discounts = std::iter::once(&object["discount"])
+            .chain(items(&object["discounts"]))
+            .chain(on_items)
+            .filter_map(|discount| self.read_discount(discount))
+            .collect();
+        if object["latest_invoice"].is_object() {
+            self.read_invoice(&object["latest_invoice"])?;
+        }
+        let subscription = Subscription {
+            created: object["created"].as_i64(),
+            currency: object["currency"].as_str().and_then(|code| code.parse().ok()),
+            trialing: object["status"] == "trialing",
+            active: object["status"] == "active",
+            first_invoice: id_of(&object["latest_invoice"]).filter(|_| at_start),
+            discounts,
+        };
+        self.subscriptions.insert(id, subscription);
+        Ok(())
+    }
+
+    fn read_charge(&mut self, object: &Value) -> Result<(), Unreadable> {
+        let id = required(object, "charge")?;
+        if object["invoice"].is_object() {
+            self.read_invoice(&object["invoice"])?;
+        }
+        if let Some(invoice) = id_of(&object["invoice"]) {
+            self.link(&invoice, &object["payment_intent"], &object["id"]);
+        }
+        let charge = Charge {
+            payment_intent: id_of(&object["payment_intent"]),
+            amount_refunded: object["amount_refunded"].as_i64().unwrap_or(0).max(0),
+            without_invoice: object.get("invoice").is_some_and(Value::is_null),
+        };
+        self.charges.insert(id, charge);
+        for refund in items(&object["refunds"]["data"]) {
+            self.read_refund(refund)?;
+        }
+        Ok(())
+    }
+
+    fn read_refund(&mut self, object: &Value) -> Result<(), Unreadable> {
+        let id = required(object, "refund")?;
+        let refund = Refund {
+            charge: id_of(&object["charge"]),
+            payment_intent: id_of(&object["payment_intent"]),
+            amount: object["amount"].as_i64().unwrap_or(0).max(0),
+            failed: matches!(object["status"].as_str(), Some("failed" | "canceled")),
+        };
+        self.refunds.insert(id, refund);
+        Ok(())
+    }
+}
+
+/// Old: `subscription`. New: `parent.subscription_details`. Some payloads have it on the lines alone.
+fn invoice_subscription(object: &Value) -> Option<String> {
+    id_of(&object["subscription"])
+        .or_else(|| id_of(&object["parent"]["subscription_details"]["subscription"]))
+        .or_else(|| {
+            items(&object["lines"]["data"]).find_map(|line| {
+                id_of(&line["subscription"])
+                    .or_else(|| id_of(&line["parent"]["subscription_item_details"]["subscription"]))
+            })
+        })
+}
+
+fn read_paid(id: &str, object: &Value) -> Result<Paid, Unreadable> {
+    let wrong = |what: &str| Unreadable(format!("the invoice {id} has no {what}"));
+    let amount = |field: &str| object[field].as_i64();
+    let total = amount("total").ok_or_else(|| wrong("total"))?;
+    let currency: Option<Currency> = object["currency"].as_str().and_then(|code| code.parse().ok());
+    Ok(Paid {
+        at: object["status_transitions"]["paid_at"]
+            .as_i64()
+            .or(amount("created"))
+            .ok_or_else(|| wrong("time"))?,
+        amount_paid: amount("amount_paid").ok_or_else(|| wrong("amount_paid"))?,
+        total,
+        total_excluding_tax: amount("total_excluding_tax").unwrap_or_else(|| total - tax(object)),
+        currency: currency.ok_or_else(|| wrong("known currency"))?,
+    })
+}
+
+/// The tax of an invoice from before `total_excluding_tax` (2022-08-01).
+fn tax(object: &Value) -> i64 {
+    let sum = |field: &str| -> i64 {
+        items(&object[field])
+            .filter_map(|part| part["amount"].as_i64())
+            .sum()
+    };
+    object["tax"]
+        .as_i64()
+        .unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
+}
+
+fn required(object: &Value, what: &str) -> Result<String, Unreadable> {
+    text(&object["id"]).ok_or_else(|| Unreadable(format!("the {what} has no id")))
+}
+
+/// The id of something that may be expanded.
+fn id_of(value: &Value) -> Option<String> {
+    text(value).or_else(|| text(&value["id"]))
+}
+
+/// A string that can be stored: not empty, and without control characters.
+fn text(value: &Value) -> Option<String> {
+    value
+        .as_str()
+        .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
+        .map(str::to_owned)
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}

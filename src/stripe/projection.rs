@@ -1,0 +1,357 @@
+//! What should stand, given the facts of a sale and what we know of its codes. Pure: no database, no clock, no I/O.
+//!
+//! A sale has parts: a subscription's start together with its first invoice, every later paid invoice, an invoice
+//! without a subscription. Each part that somebody is credited for is one conversion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use entity::{
+    affiliate::AffiliateStatus,
+    conversion::{AttributionMethod, ConversionKind, ConversionStatus},
+    id::{AffiliateId, CampaignId, CodeId},
+};
+
+use super::facts::{Facts, Invoice, Paid, Subscription};
+use crate::{
+    domain::{
+        attribution::{self, Candidate, Step},
+        commission::{self, Rule},
+    },
+    money::{Currency, proportion},
+};
+
+/// What we know of the codes on a sale, by Stripe's promotion code id.
+pub type Evidence = BTreeMap<String, Code>;
+
+/// A code of ours, with all that a decision looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    pub id: CodeId,
+    pub code: String,
+    pub affiliate_id: AffiliateId,
+    /// In lower case.
+    pub affiliate_email: String,
+    /// How the affiliate stood from when on, in order.
+    pub statuses: Vec<(DateTime<Utc>, AffiliateStatus)>,
+    pub campaign_id: CampaignId,
+    /// The campaign's rules, in the order of `effective_from`.
+    pub rules: Vec<Rule>,
+}
+
+impl Code {
+    /// Before the first status, the first.
+    fn approved_at(&self, at: DateTime<Utc>) -> bool {
+        let status = self.statuses.iter().rev().find(|(from, _)| *from <= at);
+        status
+            .or(self.statuses.first())
+            .is_some_and(|(_, status)| *status == AffiliateStatus::Approved)
+    }
+}
+
+/// What should stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projection {
+    pub conversions: Vec<Conversion>,
+    pub redemptions: Vec<Redemption>,
+}
+
+/// One credited part of a sale. Amounts are minor units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// Stripe's id of the part: `sub_…` for a subscription's start, else `in_…`.
+    pub part: String,
+    pub kind: ConversionKind,
+    pub status: ConversionStatus,
+    pub attribution_method: AttributionMethod,
+    pub campaign_id: CampaignId,
+    pub affiliate_id: AffiliateId,
+    pub code_id: CodeId,
+    pub coupon_code: String,
+    pub amount_pending: bool,
+    pub currency: Currency,
+    pub amount: i64,
+    pub tax: i64,
+    pub refunded_amount: i64,
+    pub commission_currency: Currency,
+    /// Before clawbacks.
+    pub earned: i64,
+    pub clawed_back: i64,
+    pub hold_until: DateTime<Utc>,
+    pub trail: Vec<Step>,
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// One use of a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redemption {
+    pub code_id: CodeId,
+    /// The subscription, or the part itself: what a code is counted once for.
+    pub usage: String,
+    /// The part that counted it.
+    pub part: String,
+    pub occurred_at: DateTime<Utc>,
+    pub refunded: bool,
+}
+
+/// A part of a sale, before anybody is credited.
+struct Part<'a> {
+    name: String,
+    kind: ConversionKind,
+    at: i64,
+    currency: Currency,
+    paid: Option<Paid>,
+    pending: bool,
+    /// Minor units off, by discount.
+    discounts: BTreeMap<&'a str, i64>,
+    customer_email: Option<&'a str>,
+    /// With tax.
+    refunded: i64,
+}
+
+impl Part<'_> {
+    fn gross(&self) -> i64 {
+        self.paid.map_or(0, |paid| paid.amount_paid.min(paid.total).max(0))
+    }
+
+    /// The paid part of the total without tax.
+    fn amount(&self) -> i64 {
+        self.paid
+            .map_or(0, |paid| proportion(self.gross(), paid.total_excluding_tax, paid.total))
+    }
+
+    /// What went back, without tax; all of it when all of it went back.
+    fn refunded_amount(&self) -> i64 {
+        proportion(self.amount(), self.refunded, self.gross())
+    }
+
+    fn fully_refunded(&self) -> bool {
+        self.gross() > 0 && self.refunded >= self.gross()
+    }
+
+    fn occurred_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.at, 0).unwrap_or_default()
+    }
+}
+
+/// Projects a sale. The order in which its facts came never matters, as facts have none.
+pub fn project(facts: &Facts, evidence: &Evidence) -> Projection {
+    let mut projection = Projection::default();
+    for (usage, parts) in threads(facts) {
+        project_thread(facts, evidence, usage.as_deref(), &parts, &mut projection);
+    }
+    projection
+}
+
+/// The parts of a sale, in order of time, grouped by subscription; a part without one stands alone.
+fn threads(facts: &Facts) -> Vec<(Option<String>, Vec<Part<'_>>)> {
+    let mut by_subscription: BTreeMap<&str, Vec<(&String, &Invoice)>> = BTreeMap::new();
+    let mut threads = Vec::new();
+    for id in facts.subscriptions.keys() {
+        by_subscription.entry(id).or_default();
+    }
+    for (id, invoice) in &facts.invoices {
+        match &invoice.subscription {
+            Some(subscription) => by_subscription.entry(subscription).or_default().push((id, invoice)),
+            None => threads.extend(invoice_part(facts, id, invoice, ConversionKind::OneOff).map(|p| (None, vec![p]))),
+        }
+    }
+    for (id, invoices) in by_subscription {
+        threads.push((Some(id.to_owned()), subscription_parts(facts, id, &invoices)));
+    }
+    threads
+}
+
+fn subscription_parts<'a>(facts: &'a Facts, id: &str, invoices: &[(&'a String, &'a Invoice)]) -> Vec<Part<'a>> {
+    let subscription = facts.subscriptions.get(id);
+    let first = first_invoice(subscription, invoices);
+    let mut parts: Vec<_> = invoices
+        .iter()
+        .filter(|(invoice_id, _)| Some(*invoice_id) != first.map(|(first_id, _)| first_id))
+        .filter_map(|(id, invoice)| invoice_part(facts, id, invoice, ConversionKind::Renewal))
+        .collect();
+    parts.extend(acquisition(facts, id, subscription, first));
+    parts.sort_by(|a, b| (a.at, a.kind, &a.name).cmp(&(b.at, b.kind, &b.name)));
+    parts
+}
+
+fn first_invoice<'a>(
+    subscription: Option<&Subscription>,
+    invoices: &[(&'a String, &'a Invoice)],
+) -> Option<(&'a String, &'a Invoice)> {
+    let named = subscription.and_then(|subscription| subscription.first_invoice.as_ref());
+    let paid_at = |invoice: &Invoice| invoice.paid.map_or(i64::MAX, |paid| paid.at);
+    invoices
+        .iter()
+        .copied()
+        .filter(|(id, invoice)| invoice.first || Some(*id) == named)
+        .min_by_key(|(id, invoice)| (paid_at(invoice), *id))
+}
+
+/// A subscription's start and its first invoice are one; an incomplete subscription has not started.
+fn acquisition<'a>(
+    facts: &'a Facts,
+    id: &str,
+    subscription: Option<&'a Subscription>,
+    first: Option<(&'a String, &'a Invoice)>,
+) -> Option<Part<'a>> {
+    let paid = first.and_then(|(_, invoice)| invoice.paid);
+    let started = subscription.filter(|subscription| subscription.active || subscription.trialing);
+    let currency = paid.map(|paid| paid.currency).or(started.and_then(|s| s.currency))?;
+    let at = paid.map(|paid| paid.at).or(started.and_then(|s| s.created))?;
+    let on_start = subscription.iter().flat_map(|s| &s.discounts).map(|id| (id.as_str(), 0));
+    let on_invoice = first.iter().flat_map(|(_, invoice)| &invoice.discounts);
+    Some(Part {
+        name: id.to_owned(),
+        kind: ConversionKind::Acquisition,
+        at,
+        currency,
+        paid,
+        pending: paid.is_none() && started.is_some_and(|subscription| !subscription.trialing),
+        discounts: on_start.chain(on_invoice.map(|(id, off)| (id.as_str(), *off))).collect(),
+        customer_email: first.and_then(|(_, invoice)| invoice.customer_email.as_deref()),
+        refunded: first.map_or(0, |(_, invoice)| refunded(facts, invoice)),
+    })
+}
+
+fn invoice_part<'a>(facts: &Facts, id: &str, invoice: &'a Invoice, kind: ConversionKind) -> Option<Part<'a>> {
+    let paid = invoice.paid?;
+    Some(Part {
+        name: id.to_owned(),
+        kind,
+        at: paid.at,
+        currency: paid.currency,
+        paid: Some(paid),
+        pending: false,
+        discounts: invoice.discounts.iter().map(|(id, off)| (id.as_str(), *off)).collect(),
+        customer_email: invoice.customer_email.as_deref(),
+        refunded: refunded(facts, invoice),
+    })
+}
+
+fn refunded(facts: &Facts, invoice: &Invoice) -> i64 {
+    invoice.payments.iter().map(|payment| facts.refunded(payment)).sum()
+}
+
+/// Credits the parts of one subscription, or one part without a subscription.
+fn project_thread(
+    facts: &Facts,
+    evidence: &Evidence,
+    subscription: Option<&str>,
+    parts: &[Part<'_>],
+    projection: &mut Projection,
+) {
+    let mut bound: Option<(Candidate, &Code)> = None;
+    let mut counted = BTreeSet::new();
+    let first_paid = parts.iter().find(|part| part.amount() > 0);
+    for part in parts {
+        let at = part.occurred_at();
+        let candidates = candidates(facts, evidence, part);
+        for candidate in &candidates {
+            if counted.insert(candidate.code_id) {
+                projection.redemptions.push(Redemption {
+                    code_id: candidate.code_id,
+                    usage: subscription.unwrap_or(&part.name).to_owned(),
+                    part: part.name.clone(),
+                    occurred_at: at,
+                    refunded: part.fully_refunded(),
+                });
+            }
+        }
+        if let Some((candidate, code)) = &mut bound {
+            candidate.approved = code.approved_at(at);
+        }
+        let decision = attribution::decide(attribution::Evidence {
+            candidates: &candidates,
+            bound: bound.as_ref().map(|(candidate, _)| candidate),
+            customer_email: part.customer_email,
+        });
+        let Some(decision) = decision else { continue };
+        let Some(code) = evidence.get(&decision.winner.promotion_code) else { continue };
+        projection.conversions.extend(conversion(part, first_paid, &decision, code));
+        if bound.is_none() {
+            bound = Some((decision.winner, code));
+        }
+    }
+}
+
+/// Our codes on a part, each once, with all that it took off.
+fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candidate> {
+    let mut by_code: BTreeMap<CodeId, Candidate> = BTreeMap::new();
+    for (id, off) in &part.discounts {
+        let Some(discount) = facts.discounts.get(*id) else { continue };
+        let Some(promotion_code) = &discount.promotion_code else { continue };
+        let Some(code) = evidence.get(promotion_code) else { continue };
+        let candidate = by_code.entry(code.id).or_insert_with(|| Candidate {
+            code_id: code.id,
+            code: code.code.clone(),
+            promotion_code: promotion_code.clone(),
+            affiliate_id: code.affiliate_id,
+            affiliate_email: code.affiliate_email.clone(),
+            approved: code.approved_at(part.occurred_at()),
+            discount: 0,
+            start: discount.start,
+        });
+        candidate.discount += off;
+        candidate.start = candidate.start.min(discount.start);
+    }
+    by_code.into_values().collect()
+}
+
+fn conversion(
+    part: &Part<'_>,
+    first_paid: Option<&Part<'_>>,
+    decision: &attribution::Decision,
+    code: &Code,
+) -> Option<Conversion> {
+    let occurred_at = part.occurred_at();
+    let rule = commission::rule_at(&code.rules, occurred_at)?;
+    let (amount, refunded_amount) = (part.amount(), part.refunded_amount());
+    let (would_earn, commission_currency) = rule.earns(&commission::Sale {
+        occurred_at,
+        amount,
+        currency: part.currency,
+        first_paid_at: first_paid.map(Part::occurred_at),
+        is_first_paid: first_paid.is_some_and(|first| first.name == part.name),
+    });
+    let earned = if decision.held { 0 } else { would_earn };
+    let clawed_back = if part.fully_refunded() {
+        earned
+    } else {
+        commission::clawback(earned, amount, refunded_amount)
+    };
+    Some(Conversion {
+        part: part.name.clone(),
+        kind: part.kind,
+        status: status(part, decision.held),
+        attribution_method: AttributionMethod::Coupon,
+        campaign_id: code.campaign_id,
+        affiliate_id: code.affiliate_id,
+        code_id: code.id,
+        coupon_code: code.code.clone(),
+        amount_pending: part.pending,
+        currency: part.currency,
+        amount,
+        tax: part.gross() - amount,
+        refunded_amount,
+        commission_currency,
+        earned,
+        clawed_back,
+        hold_until: rule.due(occurred_at),
+        trail: decision.trail.clone(),
+        occurred_at,
+    })
+}
+
+/// The first that holds.
+fn status(part: &Part<'_>, held: bool) -> ConversionStatus {
+    if part.fully_refunded() {
+        ConversionStatus::Refunded
+    } else if held {
+        ConversionStatus::Held
+    } else if part.refunded > 0 && part.gross() > 0 {
+        ConversionStatus::PartiallyRefunded
+    } else {
+        ConversionStatus::Standing
+    }
+}
