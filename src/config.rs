@@ -84,7 +84,10 @@ impl Config {
                 .parse()
                 .map_err(|problem: String| ConfigError::new("DATABASE_URL", problem))?,
             listen,
-            public_url: origin("REKOMI_PUBLIC_URL", &or("REKOMI_PUBLIC_URL", &format!("http://{listen}")))?,
+            public_url: origin(
+                "REKOMI_PUBLIC_URL",
+                &or("REKOMI_PUBLIC_URL", &format!("http://{listen}")),
+            )?,
             jwt_secret: jwt_secret(get("REKOMI_JWT_SECRET"))?,
             jwt_issuer: or("REKOMI_JWT_ISSUER", "rekomi"),
             jwt_audience: or("REKOMI_JWT_AUDIENCE", "rekomi"),
@@ -112,7 +115,11 @@ impl Config {
 }
 
 fn list(value: Option<String>) -> impl Iterator<Item = String> {
-    let parts: Vec<_> = value.iter().flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect();
+    let parts: Vec<_> = value
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(|part| part.trim().to_owned())
+        .collect();
     parts.into_iter().filter(|part| !part.is_empty())
 }
 
@@ -138,9 +145,20 @@ fn jwt_secret(value: Option<String>) -> Result<Option<SecretString>, ConfigError
 }
 
 fn vault(value: Option<String>) -> Result<Vault, ConfigError> {
-    let wrong = || ConfigError::new("REKOMI_ENCRYPTION_KEY", "must be base64 of 32 bytes, or several with commas between");
+    let wrong = || {
+        ConfigError::new(
+            "REKOMI_ENCRYPTION_KEY",
+            "must be base64 of 32 bytes, or several with commas between",
+        )
+    };
     let keys: Result<Vec<[u8; 32]>, _> = list(value)
-        .map(|key| STANDARD.decode(key).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong))
+        .map(|key| {
+            STANDARD
+                .decode(key)
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok())
+                .ok_or_else(wrong)
+        })
         .collect();
     Ok(Vault::new(keys?))
 }

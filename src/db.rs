@@ -186,9 +186,18 @@ mod tests {
     fn a_database_url_names_a_file_or_a_server() {
         let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(path.into()));
         assert_eq!("sqlite://rekomi.db".parse(), sqlite("rekomi.db"));
-        assert_eq!("sqlite:///var/lib/rekomi.db?mode=rwc".parse(), sqlite("/var/lib/rekomi.db"));
+        assert_eq!(
+            "sqlite:///var/lib/rekomi.db?mode=rwc".parse(),
+            sqlite("/var/lib/rekomi.db")
+        );
         assert_eq!("sqlite:rekomi.db".parse(), sqlite("rekomi.db"));
-        for refused in ["sqlite::memory:", "sqlite://x?mode=memory", "sqlite://", "mysql://x", "sqlite://x?cache=shared"] {
+        for refused in [
+            "sqlite::memory:",
+            "sqlite://x?mode=memory",
+            "sqlite://",
+            "mysql://x",
+            "sqlite://x?cache=shared",
+        ] {
             assert!(refused.parse::<DatabaseUrl>().is_err(), "{refused}");
         }
     }

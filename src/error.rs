@@ -83,12 +83,7 @@ impl From<serde_json::Error> for Error {
 pub struct Problems(Vec<UserError>);
 
 impl Problems {
-    pub fn add(
-        &mut self,
-        code: UserErrorCode,
-        field: &[&'static str],
-        message: impl Into<String>,
-    ) {
+    pub fn add(&mut self, code: UserErrorCode, field: &[&'static str], message: impl Into<String>) {
         self.0.push(UserError {
             code,
             field: field.to_vec(),

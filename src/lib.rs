@@ -1,14 +1,30 @@
 //! Rekomi: coupon-code affiliate attribution on Stripe.
+//!
+//! `docs/architecture.md` says what lives where, and walks through an event's way in, a code's way out and a
+//! subscriber's reconnect.
 
+pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod demo;
+pub mod directory;
 pub mod domain;
 pub mod error;
+pub mod first_run;
+pub mod gateway;
+pub mod graphql;
+pub mod lease;
+pub mod live;
 pub mod money;
+pub mod rest;
+pub mod standin;
 pub mod stripe;
+pub mod telemetry;
 pub mod vault;
+pub mod worker;
 
 /// Installs the one crypto provider that TLS and tokens use; call it first thing. Calling it again does nothing.
 pub fn install_crypto() {

@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(points("20"), Some(2000));
         assert_eq!(points("12.5"), Some(1250));
         assert_eq!(points("100.00"), Some(10_000));
-        assert_eq!((points("0"), points("100.01"), points("0.001"), points("-1")), (None, None, None, None));
+        assert_eq!(
+            (points("0"), points("100.01"), points("0.001"), points("-1")),
+            (None, None, None, None)
+        );
         assert_eq!(percent(1250).to_string(), "12.5");
         assert_eq!(percent(2000).to_string(), "20");
     }

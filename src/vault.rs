@@ -96,7 +96,10 @@ mod tests {
         let rotated = Vault::new([new, old]);
         assert_eq!(opened(&rotated, &sealed, "brd_1/key"), Ok("sk_live_x".into()));
         assert_eq!(opened(&rotated, &sealed, "brd_2/key"), Err(VaultError::WrongKey));
-        assert_eq!(opened(&Vault::new([new]), &sealed, "brd_1/key"), Err(VaultError::WrongKey));
+        assert_eq!(
+            opened(&Vault::new([new]), &sealed, "brd_1/key"),
+            Err(VaultError::WrongKey)
+        );
         assert_eq!(opened(&Vault::default(), &sealed, "brd_1/key"), Err(VaultError::NoKey));
         assert_eq!(opened(&rotated, &sealed[..9], "brd_1/key"), Err(VaultError::WrongKey));
         assert_eq!(Vault::default().seal(&"x".into(), "p"), Err(VaultError::NoKey));

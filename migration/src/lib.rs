@@ -53,13 +53,10 @@ async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
                 (" STRICT_TABLE", ""),
             ]
         };
-        let statement = types.iter().fold(statement.to_owned(), |sql, (from, to)| {
-            sql.replace(from, to)
-        });
-        manager
-            .get_connection()
-            .execute_unprepared(&statement)
-            .await?;
+        let statement = types
+            .iter()
+            .fold(statement.to_owned(), |sql, (from, to)| sql.replace(from, to));
+        manager.get_connection().execute_unprepared(&statement).await?;
     }
     Ok(())
 }

@@ -155,7 +155,10 @@ mod tests {
         let tokens = tokens(SECRET, "rekomi", "rekomi");
         let token = tokens.issue(grant(), now()).unwrap();
         let claims = tokens.read(&token, now()).unwrap();
-        assert_eq!((claims.sub.as_str(), claims.role, claims.mode), ("olivia", Role::Owner, Some(Mode::Test)));
+        assert_eq!(
+            (claims.sub.as_str(), claims.role, claims.mode),
+            ("olivia", Role::Owner, Some(Mode::Test))
+        );
         assert!(tokens.read(&token, now() + TimeDelta::seconds(3604)).is_ok());
         assert_eq!(tokens.read(&token, now() + TimeDelta::seconds(3605)), Err(InvalidToken));
         assert_eq!(tokens.read(&token, now() - TimeDelta::seconds(6)), Err(InvalidToken));
@@ -176,7 +179,9 @@ mod tests {
         let body = token.split('.').nth(1).unwrap();
         let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{body}.");
         assert_eq!(ours.read(&unsigned, now()), Err(InvalidToken));
-        let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(&token).unwrap().claims;
+        let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(&token)
+            .unwrap()
+            .claims;
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         let hs512 = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &key).unwrap();
         assert_eq!(ours.read(&hs512, now()), Err(InvalidToken));
@@ -188,7 +193,10 @@ mod tests {
         let affiliate = Some(AffiliateId(uuid::Uuid::from_u128(2)));
         let refused = [
             Grant { affiliate, ..grant() },
-            Grant { role: Role::Affiliate, ..grant() },
+            Grant {
+                role: Role::Affiliate,
+                ..grant()
+            },
         ];
         for grant in refused {
             let token = tokens.issue(grant, now()).unwrap();

@@ -41,13 +41,24 @@ pub struct CreateAffiliate {
 /// A page of the affiliates that the caller may see, oldest first; for an affiliate, itself.
 pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<affiliate::Model>> {
     actor.require(Operation::ReadAffiliates)?;
-    let order = Order { time: None, id: affiliate::Column::Id };
-    page::fetch(domain.db.reader(), tenancy::find::<affiliate::Entity>(&actor.scope), order, args).await
+    let order = Order {
+        time: None,
+        id: affiliate::Column::Id,
+    };
+    page::fetch(
+        domain.db.reader(),
+        tenancy::find::<affiliate::Entity>(&actor.scope),
+        order,
+        args,
+    )
+    .await
 }
 
 pub async fn count(domain: &Domain, actor: &Actor) -> Result<u64> {
     actor.require(Operation::ReadAffiliates)?;
-    Ok(tenancy::find::<affiliate::Entity>(&actor.scope).count(domain.db.reader()).await?)
+    Ok(tenancy::find::<affiliate::Entity>(&actor.scope)
+        .count(domain.db.reader())
+        .await?)
 }
 
 pub async fn get(domain: &Domain, actor: &Actor, id: AffiliateId) -> Result<Option<affiliate::Model>> {
@@ -67,7 +78,11 @@ pub(super) async fn find(
 }
 
 /// Whether an affiliate is in a campaign.
-pub(super) async fn is_in(db: &impl ConnectionTrait, affiliate: AffiliateId, campaign: CampaignId) -> Result<bool, DbErr> {
+pub(super) async fn is_in(
+    db: &impl ConnectionTrait,
+    affiliate: AffiliateId,
+    campaign: CampaignId,
+) -> Result<bool, DbErr> {
     let membership = affiliate_campaign::Entity::find_by_id((affiliate, campaign));
     Ok(membership.one(db).await?.is_some())
 }
@@ -91,7 +106,11 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
     problems.check()?;
 
     let now = domain.clock.now();
-    let status = if input.approve { AffiliateStatus::Approved } else { AffiliateStatus::Pending };
+    let status = if input.approve {
+        AffiliateStatus::Approved
+    } else {
+        AffiliateStatus::Pending
+    };
     let affiliate = affiliate::Model {
         id: AffiliateId(domain.clock.new_id()),
         brand_id: actor.scope.brand,
@@ -105,12 +124,14 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
         .exec_without_returning(&txn)
         .await
         .map_err(email_taken)?;
-    let memberships = campaigns.into_iter().map(|campaign_id| affiliate_campaign::ActiveModel {
-        affiliate_id: Set(affiliate.id),
-        campaign_id: Set(campaign_id),
-        brand_id: Set(affiliate.brand_id),
-        created_at: Set(now),
-    });
+    let memberships = campaigns
+        .into_iter()
+        .map(|campaign_id| affiliate_campaign::ActiveModel {
+            affiliate_id: Set(affiliate.id),
+            campaign_id: Set(campaign_id),
+            brand_id: Set(affiliate.brand_id),
+            created_at: Set(now),
+        });
     affiliate_campaign::Entity::insert_many(memberships)
         .exec_without_returning(&txn)
         .await?;

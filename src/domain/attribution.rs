@@ -81,7 +81,12 @@ pub fn decide(evidence: Evidence<'_>) -> Option<Decision> {
                 "CREDITED",
                 format!("{} earned the subscription", bound.code),
             ));
-            others(evidence.candidates, bound, "renewals stay with who earned the subscription", &mut trail);
+            others(
+                evidence.candidates,
+                bound,
+                "renewals stay with who earned the subscription",
+                &mut trail,
+            );
             bound
         }
         None => best_code(evidence.candidates, &mut trail)?,
@@ -105,11 +110,7 @@ fn best_code<'a>(candidates: &'a [Candidate], trail: &mut Vec<Step>) -> Option<&
         )
     };
     let winner = candidates.iter().min_by_key(strength)?;
-    trail.push(Step::new(
-        "CODE",
-        "CREDITED",
-        format!("{} was redeemed", winner.code),
-    ));
+    trail.push(Step::new("CODE", "CREDITED", format!("{} was redeemed", winner.code)));
     others(candidates, winner, "", trail);
     Some(winner)
 }
@@ -123,7 +124,11 @@ fn others(candidates: &[Candidate], winner: &Candidate, reason: &str, trail: &mu
     losers.sort_by(|a, b| a.promotion_code.cmp(&b.promotion_code));
     losers.dedup_by(|a, b| a.code_id == b.code_id);
     for loser in losers {
-        let why = if reason.is_empty() { lost_by(loser, winner) } else { reason };
+        let why = if reason.is_empty() {
+            lost_by(loser, winner)
+        } else {
+            reason
+        };
         trail.push(Step::new("CODE", "PASSED_OVER", format!("{}: {why}", loser.code)));
     }
 }
@@ -195,7 +200,10 @@ mod tests {
         assert_eq!(winner(&[one.clone(), two.clone()], None, None), credited("CODE2"));
         assert_eq!(winner(&[two.clone(), tie.clone()], None, None), credited("CODE3"));
         assert_eq!(winner(&[same, tie], None, None), credited("CODE3"));
-        assert_eq!(winner(&[unapproved.clone(), one.clone()], None, None), credited("CODE1"));
+        assert_eq!(
+            winner(&[unapproved.clone(), one.clone()], None, None),
+            credited("CODE1")
+        );
         assert_eq!(winner(&[unapproved.clone()], None, None), Some(("CODE5".into(), true)));
         assert_eq!(winner(&[two], Some(&one), None), credited("CODE1"));
         assert_eq!(winner(&[], Some(&unapproved), None), Some(("CODE5".into(), true)));
@@ -207,7 +215,11 @@ mod tests {
 
     #[test]
     fn the_trail_names_the_losers_and_what_they_lost_by() {
-        let candidates = [candidate(1, true, 500, 9), candidate(2, true, 700, 10), candidate(3, false, 900, 1)];
+        let candidates = [
+            candidate(1, true, 500, 9),
+            candidate(2, true, 700, 10),
+            candidate(3, false, 900, 1),
+        ];
         let decision = decide(Evidence {
             candidates: &candidates,
             bound: None,

@@ -7,8 +7,8 @@ use entity::{
     stripe_operation::{self, OperationStatus},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, Set, SqlErr, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
+    SqlErr, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -65,9 +65,16 @@ pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -
     };
     check(&mut problems, input, Some(&slug));
     problems.check()?;
-    let trial = input.trial_days.map(i64::from).or(input.tier.is_none().then_some(TRIAL_DAYS));
+    let trial = input
+        .trial_days
+        .map(i64::from)
+        .or(input.tier.is_none().then_some(TRIAL_DAYS));
     let txn = db.begin().await?;
-    let slug = if input.slug.is_some() { slug } else { free_slug(&txn, &slug).await? };
+    let slug = if input.slug.is_some() {
+        slug
+    } else {
+        free_slug(&txn, &slug).await?
+    };
     let first = brand::Entity::find().count(&txn).await? == 0;
     let mut row = brand::ActiveModel {
         id: Set(id),
@@ -84,7 +91,10 @@ pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -
         created_at: Set(now),
     };
     seal_into(&mut row, vault, id, input)?;
-    brand::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken)?;
+    brand::Entity::insert(row)
+        .exec_without_returning(&txn)
+        .await
+        .map_err(taken)?;
     if first || input.make_default {
         make_default_in_txn(&txn, id).await?;
     }
@@ -99,7 +109,10 @@ pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -
 /// `NOT_FOUND` on `slug`; `INVALID` or `TAKEN` on a field.
 pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &BrandInput) -> Result<brand::Model> {
     let mut problems = Problems::default();
-    let name = input.name.as_deref().map(|name| problems.text(&["name"], name, MAX_NAME));
+    let name = input
+        .name
+        .as_deref()
+        .map(|name| problems.text(&["name"], name, MAX_NAME));
     check(&mut problems, input, None);
     problems.check()?;
     let txn = db.begin().await?;
@@ -138,18 +151,32 @@ pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &B
 
 /// All brands, oldest first.
 pub async fn list(db: &Db) -> Result<Vec<brand::Model>> {
-    Ok(brand::Entity::find().order_by_asc(brand::Column::Id).all(db.reader()).await?)
+    Ok(brand::Entity::find()
+        .order_by_asc(brand::Column::Id)
+        .all(db.reader())
+        .await?)
 }
 
 pub async fn by_slug(db: &impl ConnectionTrait, slug: &str) -> Result<Option<brand::Model>> {
-    Ok(brand::Entity::find().filter(brand::Column::Slug.eq(slug)).one(db).await?)
+    Ok(brand::Entity::find()
+        .filter(brand::Column::Slug.eq(slug))
+        .one(db)
+        .await?)
 }
 
 /// Opens a brand's stored secrets.
 pub fn open_secrets(vault: &Vault, brand: &brand::Model) -> Result<StripeSecrets> {
     let open = |sealed: &Vec<u8>, column| vault.open(sealed, &place(brand.id, column)).map_err(sealed_wrong);
-    let secret_key = brand.stripe_secret_key.as_ref().map(|sealed| open(sealed, KEY)).transpose()?;
-    let list = brand.stripe_webhook_secrets.as_ref().map(|sealed| open(sealed, WEBHOOK)).transpose()?;
+    let secret_key = brand
+        .stripe_secret_key
+        .as_ref()
+        .map(|sealed| open(sealed, KEY))
+        .transpose()?;
+    let list = brand
+        .stripe_webhook_secrets
+        .as_ref()
+        .map(|sealed| open(sealed, WEBHOOK))
+        .transpose()?;
     let list: Vec<String> = match &list {
         Some(json) => serde_json::from_str(json.expose_secret())?,
         None => Vec::new(),
@@ -204,20 +231,32 @@ fn check(problems: &mut Problems, input: &BrandInput, slug: Option<&str>) {
     }
     if let Some(zone) = &input.time_zone {
         let known = zone.parse::<chrono_tz::Tz>().is_ok();
-        problems.require(known, &["time-zone"], "It must be an IANA time zone, such as Europe/Berlin.");
+        problems.require(
+            known,
+            &["time-zone"],
+            "It must be an IANA time zone, such as Europe/Berlin.",
+        );
     }
     if let Some(days) = input.trial_days {
         problems.range(&["trial-days"], days, 0, MAX_TRIAL_DAYS);
     }
     if let Some(account) = &input.stripe_account {
-        problems.require(account.starts_with("acct_"), &["stripe-account"], "It must begin with acct_.");
+        problems.require(
+            account.starts_with("acct_"),
+            &["stripe-account"],
+            "It must begin with acct_.",
+        );
     }
     if let Some(key) = &input.stripe_secret_key {
         let key = key.expose_secret();
-        let good = ["sk_", "rk_"].iter().any(|prefix| key.starts_with(prefix)) && key.bytes().all(|b| b.is_ascii_graphic());
+        let good =
+            ["sk_", "rk_"].iter().any(|prefix| key.starts_with(prefix)) && key.bytes().all(|b| b.is_ascii_graphic());
         problems.require(good, &["stripe-secret-key"], "It must begin with sk_ or rk_.");
     }
-    let blank = input.stripe_webhook_secrets.iter().any(|secret| secret.expose_secret().is_empty());
+    let blank = input
+        .stripe_webhook_secrets
+        .iter()
+        .any(|secret| secret.expose_secret().is_empty());
     problems.require(!blank, &["stripe-webhook-secret"], "It must not be empty.");
 }
 

@@ -9,7 +9,10 @@ use entity::{
     id::CampaignId,
 };
 use rust_decimal::Decimal;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, Set, ColumnTrait, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, Set,
+};
 use url::Url;
 
 use super::{
@@ -66,8 +69,24 @@ pub struct UpdateCampaign {
 /// A page of the campaigns that the caller may see, oldest first.
 pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<campaign::Model>> {
     actor.require(Operation::ReadCampaigns)?;
-    let order = Order { time: None, id: campaign::Column::Id };
-    page::fetch(domain.db.reader(), tenancy::find::<campaign::Entity>(&actor.scope), order, args).await
+    let order = Order {
+        time: None,
+        id: campaign::Column::Id,
+    };
+    page::fetch(
+        domain.db.reader(),
+        tenancy::find::<campaign::Entity>(&actor.scope),
+        order,
+        args,
+    )
+    .await
+}
+
+pub async fn count(domain: &Domain, actor: &Actor) -> Result<u64> {
+    actor.require(Operation::ReadCampaigns)?;
+    Ok(tenancy::find::<campaign::Entity>(&actor.scope)
+        .count(domain.db.reader())
+        .await?)
 }
 
 pub async fn get(domain: &Domain, actor: &Actor, id: CampaignId) -> Result<Option<campaign::Model>> {
@@ -167,7 +186,11 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: Updat
     rule.check(&mut problems);
     problems.check()?;
 
-    let changed = if change.is_changed() { change.update(&txn).await? } else { campaign };
+    let changed = if change.is_changed() {
+        change.update(&txn).await?
+    } else {
+        campaign
+    };
     if rule != RuleInput::stored(&old)? {
         rule.append_in_txn(&txn, domain, &changed).await?;
     }
@@ -192,13 +215,20 @@ pub fn rule(row: &campaign_rule::Model) -> Result<Rule> {
         effective_from: row.effective_from,
         pay: stored_pay(row)?,
         duration: row.duration,
-        months: row.duration_months.and_then(|months| months.try_into().ok()).unwrap_or(0),
+        months: row
+            .duration_months
+            .and_then(|months| months.try_into().ok())
+            .unwrap_or(0),
         hold_days: row.hold_days.try_into().unwrap_or(0),
     })
 }
 
 fn stored_pay(row: &campaign_rule::Model) -> Result<Pay> {
-    match (row.percent_bps, row.flat_amount, row.flat_currency.as_deref().map(str::parse)) {
+    match (
+        row.percent_bps,
+        row.flat_amount,
+        row.flat_currency.as_deref().map(str::parse),
+    ) {
         (Some(points), None, None) => Ok(Pay::Percent(points.into())),
         (None, Some(amount), Some(Ok(currency))) => Ok(Pay::Flat(amount, currency)),
         _ => Err(Error::Internal(format!("the rule {} pays nothing", row.id))),
@@ -234,7 +264,12 @@ impl RuleInput {
         problems.range(&["holdDays"], self.hold_days, 0, MAX_DAYS);
     }
 
-    async fn append_in_txn(&self, txn: &impl ConnectionTrait, domain: &Domain, campaign: &campaign::Model) -> Result<()> {
+    async fn append_in_txn(
+        &self,
+        txn: &impl ConnectionTrait,
+        domain: &Domain,
+        campaign: &campaign::Model,
+    ) -> Result<()> {
         let (percent_bps, flat) = match &self.pay {
             Some(Pay::Percent(points)) => (i32::try_from(*points).ok(), None),
             Some(Pay::Flat(amount, currency)) => (None, Some((*amount, currency.to_string()))),
@@ -299,6 +334,10 @@ fn landing_url(problems: &mut Problems, text: &str) -> String {
     let good = url
         .as_ref()
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.as_str().len() <= 2000);
-    problems.require(good, &["landingUrl"], "It must be an http or https URL of at most 2000 characters.");
+    problems.require(
+        good,
+        &["landingUrl"],
+        "It must be an http or https URL of at most 2000 characters.",
+    );
     url.map(String::from).unwrap_or_default()
 }

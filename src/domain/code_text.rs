@@ -22,7 +22,12 @@ pub fn generated(name: &str, coupon: &coupon::Model) -> String {
     let ascii = any_ascii::any_ascii(name).to_ascii_uppercase();
     let word = ascii
         .split(|c: char| c.is_whitespace())
-        .map(|word| word.chars().filter(char::is_ascii_alphanumeric).take(MAX_NAME).collect::<String>())
+        .map(|word| {
+            word.chars()
+                .filter(char::is_ascii_alphanumeric)
+                .take(MAX_NAME)
+                .collect::<String>()
+        })
         .find(|word| !word.is_empty())
         .unwrap_or_else(|| "CODE".to_owned());
     let code = format!("{word}{}", discount(coupon).replace('.', "-"));
@@ -31,7 +36,11 @@ pub fn generated(name: &str, coupon: &coupon::Model) -> String {
 
 /// The numbered form of a generated code: the first is bare, then `-2`, `-3`.
 pub fn numbered(base: &str, number: usize) -> String {
-    if number <= 1 { base.to_owned() } else { format!("{base}-{number}") }
+    if number <= 1 {
+        base.to_owned()
+    } else {
+        format!("{base}-{number}")
+    }
 }
 
 /// `20` for 20 %, `5` for 5.00 USD, `4.5` for 4.50 USD.

@@ -10,9 +10,7 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, CouponId},
     stripe_operation,
 };
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, Set, SqlErr,
-};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, Set, SqlErr};
 
 use super::{
     Attempt, Domain, Refusal,
@@ -38,20 +36,21 @@ pub struct MintCode {
     pub code: Option<String>,
 }
 
+/// Which codes; an id that could not be read is `Some(None)`: no row has it.
 #[derive(Clone, Debug, Default)]
 pub struct CodeFilter {
-    pub affiliate_id: Option<AffiliateId>,
-    pub coupon_id: Option<CouponId>,
-    pub campaign_id: Option<CampaignId>,
-    pub code_id: Option<CodeId>,
+    pub affiliate_id: Option<Option<AffiliateId>>,
+    pub coupon_id: Option<Option<CouponId>>,
+    pub campaign_id: Option<Option<CampaignId>>,
+    pub code_id: Option<Option<CodeId>>,
 }
 
 pub(super) fn filtered(scope: &Scope, filter: &CodeFilter) -> Select<code::Entity> {
     let conditions = [
-        filter.affiliate_id.map(|id| code::Column::AffiliateId.eq(id)),
-        filter.coupon_id.map(|id| code::Column::CouponId.eq(id)),
-        filter.campaign_id.map(|id| code::Column::CampaignId.eq(id)),
-        filter.code_id.map(|id| code::Column::Id.eq(id)),
+        filter.affiliate_id.map(|id| page::is(code::Column::AffiliateId, id)),
+        filter.coupon_id.map(|id| page::is(code::Column::CouponId, id)),
+        filter.campaign_id.map(|id| page::is(code::Column::CampaignId, id)),
+        filter.code_id.map(|id| page::is(code::Column::Id, id)),
     ];
     let rows = tenancy::find::<code::Entity>(scope);
     conditions.into_iter().flatten().fold(rows, QueryFilter::filter)
@@ -60,7 +59,10 @@ pub(super) fn filtered(scope: &Scope, filter: &CodeFilter) -> Select<code::Entit
 /// A page of the codes that the caller may see, oldest first.
 pub async fn list(domain: &Domain, actor: &Actor, filter: &CodeFilter, args: &PageArgs) -> Result<Page<code::Model>> {
     actor.require(Operation::ReadCodes)?;
-    let order = Order { time: None, id: code::Column::Id };
+    let order = Order {
+        time: None,
+        id: code::Column::Id,
+    };
     page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
 }
 
@@ -75,7 +77,10 @@ pub async fn get(domain: &Domain, actor: &Actor, id: CodeId) -> Result<Option<co
 }
 
 async fn find(domain: &Domain, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
-    let filter = CodeFilter { code_id: Some(id), ..CodeFilter::default() };
+    let filter = CodeFilter {
+        code_id: Some(Some(id)),
+        ..CodeFilter::default()
+    };
     Ok(filtered(scope, &filter).one(domain.db.reader()).await?)
 }
 
@@ -189,7 +194,8 @@ async fn try_mint(
         return Ok(Minted::Refused(refusal));
     }
     let code = find(domain, scope, code.id).await?;
-    code.map(Minted::Code).ok_or_else(|| Error::Internal("a new code is gone".into()))
+    code.map(Minted::Code)
+        .ok_or_else(|| Error::Internal("a new code is gone".into()))
 }
 
 /// Stripe's refusal, on the field of ours that it is about.
@@ -252,10 +258,17 @@ async fn set_active(
 ) -> Result<(code::Model, Option<uuid::Uuid>)> {
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
-    let filter = CodeFilter { code_id: Some(id), ..CodeFilter::default() };
+    let filter = CodeFilter {
+        code_id: Some(Some(id)),
+        ..CodeFilter::default()
+    };
     let row = filtered(scope, &filter).one(&txn).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let status = if active { CodeStatus::Active } else { CodeStatus::Inactive };
+    let status = if active {
+        CodeStatus::Active
+    } else {
+        CodeStatus::Inactive
+    };
     if code.status == status {
         return Ok((code, None));
     }

@@ -5,10 +5,7 @@ use entity::{
     conversion::{self, AttributionMethod, ConversionKind, ConversionStatus},
     id::{AffiliateId, CampaignId, CodeId, ConversionId},
 };
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, ExprTrait, PaginatorTrait, QueryFilter, Select,
-    sea_query::SimpleExpr,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, Select, sea_query::SimpleExpr};
 
 use super::{
     Domain,
@@ -86,17 +83,20 @@ pub struct ConversionFilter {
 impl ConversionFilter {
     fn condition(&self, now: DateTime<Utc>) -> Condition {
         use conversion::Column;
-        let id = |column: Column, id: Option<SimpleExpr>| id.unwrap_or_else(|| column.is_null().and(column.is_not_null()));
         Condition::all()
-            .add_option(self.attribution_method.clone().map(|set| Column::AttributionMethod.is_in(set)))
+            .add_option(
+                self.attribution_method
+                    .clone()
+                    .map(|set| Column::AttributionMethod.is_in(set)),
+            )
             .add_option(self.status.as_ref().map(|set| {
                 let any = set.iter().map(|status| has_status(*status, now));
                 any.fold(Condition::any().add(SimpleExpr::from(false)), Condition::add)
             }))
             .add_option(self.kind.clone().map(|set| Column::Kind.is_in(set)))
-            .add_option(self.campaign_id.map(|given| id(Column::CampaignId, given.map(|id| Column::CampaignId.eq(id)))))
-            .add_option(self.affiliate_id.map(|given| id(Column::AffiliateId, given.map(|id| Column::AffiliateId.eq(id)))))
-            .add_option(self.code_id.map(|given| id(Column::CodeId, given.map(|id| Column::CodeId.eq(id)))))
+            .add_option(self.campaign_id.map(|id| page::is(Column::CampaignId, id)))
+            .add_option(self.affiliate_id.map(|id| page::is(Column::AffiliateId, id)))
+            .add_option(self.code_id.map(|id| page::is(Column::CodeId, id)))
             .add_option(self.code_text().map(|code| Column::CouponCode.eq(code)))
             .add_option(self.occurred_from.map(|from| Column::OccurredAt.gte(from)))
             .add_option(self.occurred_before.map(|before| Column::OccurredAt.lt(before)))
@@ -107,8 +107,9 @@ impl ConversionFilter {
         fn holds<T>(given: Option<T>, test: impl FnOnce(T) -> bool) -> bool {
             given.is_none_or(test)
         }
-        holds(self.attribution_method.as_ref(), |set| set.contains(&row.attribution_method))
-            && holds(self.status.as_ref(), |set| set.contains(&status(row, now)))
+        holds(self.attribution_method.as_ref(), |set| {
+            set.contains(&row.attribution_method)
+        }) && holds(self.status.as_ref(), |set| set.contains(&status(row, now)))
             && holds(self.kind.as_ref(), |set| set.contains(&row.kind))
             && holds(self.campaign_id, |id| id == Some(row.campaign_id))
             && holds(self.affiliate_id, |id| id == Some(row.affiliate_id))

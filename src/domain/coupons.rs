@@ -65,14 +65,14 @@ pub struct UpdateCoupon {
 
 #[derive(Clone, Debug, Default)]
 pub struct CouponFilter {
-    pub campaign_id: Option<CampaignId>,
+    pub campaign_id: Option<Option<CampaignId>>,
     pub include_archived: bool,
 }
 
 fn filtered(scope: &Scope, filter: &CouponFilter) -> Select<coupon::Entity> {
     let mut rows = tenancy::find::<coupon::Entity>(scope);
     if let Some(campaign) = filter.campaign_id {
-        rows = rows.filter(coupon::Column::CampaignId.eq(campaign));
+        rows = rows.filter(page::is(coupon::Column::CampaignId, campaign));
     }
     if !filter.include_archived {
         rows = rows.filter(coupon::Column::Archived.eq(false));
@@ -81,9 +81,17 @@ fn filtered(scope: &Scope, filter: &CouponFilter) -> Select<coupon::Entity> {
 }
 
 /// A page of the coupons that the caller may see, oldest first.
-pub async fn list(domain: &Domain, actor: &Actor, filter: &CouponFilter, args: &PageArgs) -> Result<Page<coupon::Model>> {
+pub async fn list(
+    domain: &Domain,
+    actor: &Actor,
+    filter: &CouponFilter,
+    args: &PageArgs,
+) -> Result<Page<coupon::Model>> {
     actor.require(Operation::ReadCoupons)?;
-    let order = Order { time: None, id: coupon::Column::Id };
+    let order = Order {
+        time: None,
+        id: coupon::Column::Id,
+    };
     page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
 }
 
@@ -123,7 +131,8 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
         Some(id) => campaigns::find(&txn, scope, id).await?,
         None => None,
     };
-    let missing = |problems: &mut Problems, field| problems.add(UserErrorCode::NotFound, &[field], "There is no such object.");
+    let missing =
+        |problems: &mut Problems, field| problems.add(UserErrorCode::NotFound, &[field], "There is no such object.");
     if campaign.is_none() {
         missing(&mut problems, "campaignId");
     }
@@ -307,7 +316,11 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     if let Some(on) = input.archived {
         change.archived = Set(on);
     }
-    let after = if change.is_changed() { change.update(&txn).await? } else { before.clone() };
+    let after = if change.is_changed() {
+        change.update(&txn).await?
+    } else {
+        before.clone()
+    };
     let mut owed = None;
     if after.name != before.name {
         let name = after.name.clone();

@@ -28,7 +28,10 @@ pub struct FeedName {
 
 impl From<&Scope> for FeedName {
     fn from(scope: &Scope) -> Self {
-        Self { brand: scope.brand, livemode: scope.livemode }
+        Self {
+            brand: scope.brand,
+            livemode: scope.livemode,
+        }
     }
 }
 

@@ -48,7 +48,11 @@ pub(super) async fn check(
     }
     if !codes::is_approved(affiliate.status) {
         let message = "The affiliate is not approved.";
-        return Err(Error::user(UserErrorCode::AffiliateNotApproved, &["affiliateId"], message));
+        return Err(Error::user(
+            UserErrorCode::AffiliateNotApproved,
+            &["affiliateId"],
+            message,
+        ));
     }
     if let Minter::Affiliate(_) = minter {
         require_self_service(domain, scope, &coupon).await?;

@@ -99,7 +99,11 @@ pub(super) async fn owe_in_txn(
         coupon_id,
         code_id,
         params: serde_json::to_string(call)?,
-        status: if connected { OperationStatus::Pending } else { OperationStatus::Disabled },
+        status: if connected {
+            OperationStatus::Pending
+        } else {
+            OperationStatus::Disabled
+        },
         attempts: 0,
         next_attempt_at: now,
         leased_until: connected.then(|| now + FIRST_TRY),
@@ -138,7 +142,9 @@ pub enum SyncStatus {
 /// Sums up the operations of one object: what is still owed speaks first, then the last one.
 pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
     let last = operations.iter().max_by_key(|operation| operation.id);
-    let owed = operations.iter().find(|operation| operation.status == OperationStatus::Pending);
+    let owed = operations
+        .iter()
+        .find(|operation| operation.status == OperationStatus::Pending);
     let Some(operation) = owed.or(last) else {
         return Sync {
             status: SyncStatus::Disabled,

@@ -4,7 +4,10 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::SimpleExpr,
+};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -40,7 +43,10 @@ pub struct Page<T> {
 impl Place {
     /// The place of a row in a list that is ordered by id.
     pub fn of(id: impl Into<Uuid>) -> Self {
-        Self { at: None, id: id.into() }
+        Self {
+            at: None,
+            id: id.into(),
+        }
     }
 
     pub fn cursor(&self) -> String {
@@ -86,11 +92,9 @@ impl<C: ColumnTrait> Order<C> {
     fn beyond(&self, place: Place, greater: bool) -> Condition {
         let side = |column: C, value: sea_orm::Value| if greater { column.gt(value) } else { column.lt(value) };
         match (self.time, place.at) {
-            (Some(time), Some(at)) => Condition::any().add(side(time, at.into())).add(
-                Condition::all()
-                    .add(time.eq(at))
-                    .add(side(self.id, place.id.into())),
-            ),
+            (Some(time), Some(at)) => Condition::any()
+                .add(side(time, at.into()))
+                .add(Condition::all().add(time.eq(at)).add(side(self.id, place.id.into()))),
             _ => Condition::all().add(side(self.id, place.id.into())),
         }
     }
@@ -113,7 +117,11 @@ pub async fn fetch<E: EntityTrait>(
     if let Some(before) = before {
         rows = rows.filter(order.beyond(before, order.descends()));
     }
-    let direction = if order.descends() == backward { sea_orm::Order::Asc } else { sea_orm::Order::Desc };
+    let direction = if order.descends() == backward {
+        sea_orm::Order::Asc
+    } else {
+        sea_orm::Order::Desc
+    };
     if let Some(time) = order.time {
         rows = rows.order_by(time, direction.clone());
     }
@@ -152,6 +160,14 @@ fn place<C: ColumnTrait>(order: &Order<C>, name: &str, cursor: Option<&str>) -> 
         .filter(|place| place.at.is_some() == order.descends())
         .map(Some)
         .ok_or_else(|| Error::BadUserInput(format!("{name} is not a cursor of this list.")))
+}
+
+/// A column equals an id; no row does when the id could not be read.
+pub fn is<C: ColumnTrait>(column: C, id: Option<impl Into<sea_orm::Value>>) -> SimpleExpr {
+    match id {
+        Some(id) => column.eq(id),
+        None => SimpleExpr::from(false),
+    }
 }
 
 #[cfg(test)]

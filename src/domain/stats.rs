@@ -7,8 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
 use entity::{
-    code,
-    code_money,
+    code, code_money,
     code_total::{self, ALL_TIME},
     conversion::{self, ConversionKind},
     id::CodeId,
@@ -67,7 +66,10 @@ pub async fn list(
     args: &PageArgs,
 ) -> Result<Page<CodeStats>> {
     actor.require(Operation::ReadStats)?;
-    let order = Order { time: None, id: code::Column::Id };
+    let order = Order {
+        time: None,
+        id: code::Column::Id,
+    };
     let page = page::fetch(domain.db.reader(), codes::filtered(&actor.scope, filter), order, args).await?;
     let mut stats: Vec<CodeStats> = page.rows.into_iter().map(CodeStats::unused).collect();
     let mut by_code: BTreeMap<CodeId, &mut CodeStats> = stats.iter_mut().map(|row| (row.code.id, row)).collect();
@@ -133,8 +135,14 @@ fn split(period: Period) -> (Option<Range<i64>>, Vec<Period>) {
         return (None, vec![period]);
     }
     let edge = |from, before| Period { from, before };
-    let lead = period.from.filter(|from| Some(*from) != start_of(first)).map(|from| edge(Some(from), start_of(first)));
-    let tail = period.before.filter(|before| Some(*before) != start_of(end)).map(|before| edge(start_of(end), Some(before)));
+    let lead = period
+        .from
+        .filter(|from| Some(*from) != start_of(first))
+        .map(|from| edge(Some(from), start_of(first)));
+    let tail = period
+        .before
+        .filter(|before| Some(*before) != start_of(end))
+        .map(|before| edge(start_of(end), Some(before)));
     (Some(first..end), lead.into_iter().chain(tail).collect())
 }
 
@@ -198,12 +206,16 @@ impl Reader<'_> {
 
     /// The edges: at most an hour of rows each, or a range within one hour.
     async fn rows(&self, edge: Period, stats: &mut ByCode<'_>) -> Result<()> {
-        let redemptions = redemption::Entity::find()
-            .filter(redemption::Column::CodeId.is_in(self.codes.iter().copied()));
+        let redemptions =
+            redemption::Entity::find().filter(redemption::Column::CodeId.is_in(self.codes.iter().copied()));
         let redemptions = within(redemptions, redemption::Column::OccurredAt, edge);
         for row in redemptions.all(self.domain.db.reader()).await? {
             if let Some(stats) = stats.get_mut(&row.code_id) {
-                *(if row.refunded { &mut stats.refunded_redemptions } else { &mut stats.redemptions }) += 1;
+                *(if row.refunded {
+                    &mut stats.refunded_redemptions
+                } else {
+                    &mut stats.redemptions
+                }) += 1;
             }
         }
         let conversions = conversion::Entity::find()
@@ -211,7 +223,9 @@ impl Reader<'_> {
             .filter(conversion::Column::MergedInto.is_null());
         let conversions = within(conversions, conversion::Column::OccurredAt, edge);
         for row in conversions.all(self.domain.db.reader()).await? {
-            let Some(stats) = row.code_id.and_then(|code| stats.get_mut(&code)) else { continue };
+            let Some(stats) = row.code_id.and_then(|code| stats.get_mut(&code)) else {
+                continue;
+            };
             stats.renewals += i64::from(row.kind == ConversionKind::Renewal);
             stats.add_money(row.currency, row.amount, row.refunded_amount, 0);
             stats.add_money(row.commission_currency, 0, 0, row.commission);
@@ -224,12 +238,17 @@ impl Reader<'_> {
         let last = redemption::Entity::find()
             .select_only()
             .expr(Expr::col((redemption::Entity, redemption::Column::OccurredAt)).max())
-            .filter(Expr::col((redemption::Entity, redemption::Column::CodeId)).equals((code::Entity, code::Column::Id)));
+            .filter(
+                Expr::col((redemption::Entity, redemption::Column::CodeId)).equals((code::Entity, code::Column::Id)),
+            );
         let last = within(last, redemption::Column::OccurredAt, period).into_query();
         let rows: Vec<(CodeId, Option<DateTime<Utc>>)> = code::Entity::find()
             .select_only()
             .column(code::Column::Id)
-            .expr(SimpleExpr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(last))))
+            .expr(SimpleExpr::SubQuery(
+                None,
+                Box::new(SubQueryStatement::SelectStatement(last)),
+            ))
             .filter(code::Column::Id.is_in(self.codes.iter().copied()))
             .order_by_asc(code::Column::Id)
             .into_tuple()
@@ -280,10 +299,16 @@ mod tests {
         assert_eq!(parts(Some(7200), Some(14_400)), (Some(2..4), vec![]));
         assert_eq!(
             parts(Some(7201), Some(14_401)),
-            (Some(3..4), vec![(Some(7201), Some(10_800)), (Some(14_400), Some(14_401))])
+            (
+                Some(3..4),
+                vec![(Some(7201), Some(10_800)), (Some(14_400), Some(14_401))]
+            )
         );
         assert_eq!(parts(Some(7201), Some(7300)), (None, vec![(Some(7201), Some(7300))]));
-        assert_eq!(parts(Some(7201), None), (Some(3..i64::MAX), vec![(Some(7201), Some(10_800))]));
+        assert_eq!(
+            parts(Some(7201), None),
+            (Some(3..i64::MAX), vec![(Some(7201), Some(10_800))])
+        );
         assert_eq!(parts(None, Some(7201)), (Some(0..2), vec![(Some(7200), Some(7201))]));
         assert_eq!(parts(Some(7200), Some(7200)), (Some(2..2), vec![]));
     }

@@ -2,7 +2,9 @@
 //! or REST. A test sees to it that no resolver or handler goes round.
 
 use entity::{affiliate, affiliate_campaign, campaign, code, conversion, coupon, feed_event, id::AffiliateId};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::SelectStatement};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::SelectStatement,
+};
 
 use crate::auth::Scope;
 
@@ -51,7 +53,9 @@ impl Owned for campaign::Entity {
 
     /// An affiliate sees those that it is in.
     fn visible(scope: &Scope) -> Condition {
-        for_affiliate(scope, |own| all_of([campaign::Column::Id.in_subquery(campaigns_of(own))]))
+        for_affiliate(scope, |own| {
+            all_of([campaign::Column::Id.in_subquery(campaigns_of(own))])
+        })
     }
 }
 

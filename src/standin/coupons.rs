@@ -28,9 +28,7 @@ pub(super) fn create(ledger: &mut Ledger, params: &Params) -> Result<Value, Refu
         None => ids::short_text(&ledger.clock),
     };
     if ledger.coupon_id_is_taken(&id) {
-        return Err(
-            Refusal::invalid("Coupon already exists.", "id").coded("resource_already_exists")
-        );
+        return Err(Refusal::invalid("Coupon already exists.", "id").coded("resource_already_exists"));
     }
     let mut metadata = Map::new();
     params.merge_metadata(&mut metadata)?;

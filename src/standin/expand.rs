@@ -43,8 +43,7 @@ impl Wanted {
         let mut root = Self::default();
         for path in paths {
             if path.split('.').count() > 4 {
-                let message =
-                    format!("You cannot expand more than 4 levels of a property ({path}).");
+                let message = format!("You cannot expand more than 4 levels of a property ({path}).");
                 return Err(Refusal::invalid(message, "expand"));
             }
             let mut at = &mut root;
@@ -72,10 +71,7 @@ impl Wanted {
 
 /// The object as an answer shows it.
 pub(super) fn show(ledger: &Ledger, object: &Value, wanted: &Wanted) -> Result<Value, Refusal> {
-    let home = Home {
-        object: "",
-        path: "",
-    };
+    let home = Home { object: "", path: "" };
     View { ledger }.node(object, wanted, &home)
 }
 
@@ -92,10 +88,7 @@ struct View<'a> {
 impl View<'_> {
     fn node(&self, node: &Value, wanted: &Wanted, home: &Home<'_>) -> Result<Value, Refusal> {
         match node {
-            Value::Array(items) => items
-                .iter()
-                .map(|item| self.node(item, wanted, home))
-                .collect(),
+            Value::Array(items) => items.iter().map(|item| self.node(item, wanted, home)).collect(),
             Value::Object(fields) => self.object(node, fields, wanted, home),
             Value::Null => Ok(Value::Null),
             _ if wanted.0.is_empty() => Ok(node.clone()),
@@ -137,19 +130,12 @@ impl View<'_> {
     }
 
     /// A field of an object; with `wanted`, its ids become objects.
-    fn field(
-        &self,
-        name: &str,
-        value: &Value,
-        wanted: Option<&Wanted>,
-        home: &Home<'_>,
-    ) -> Result<Value, Refusal> {
+    fn field(&self, name: &str, value: &Value, wanted: Option<&Wanted>, home: &Home<'_>) -> Result<Value, Refusal> {
         let Some(wanted) = wanted else {
             return self.node(value, &Wanted::default(), home);
         };
         let kind = target(name);
-        let is_embedded =
-            value["object"] == "list" || INCLUDABLE.contains(&(home.object, home.path));
+        let is_embedded = value["object"] == "list" || INCLUDABLE.contains(&(home.object, home.path));
         if kind.is_none() && !is_embedded && wanted.0.is_empty() {
             return Err(cannot_expand(Some(name)));
         }
@@ -173,15 +159,8 @@ impl View<'_> {
         let path = join(home.path, name);
         let id = node["id"].as_str().unwrap_or_default();
         match (home.object, path.as_str()) {
-            ("invoice", "payments") => Ok(self.owned(
-                "invoice_payment",
-                "invoice",
-                id,
-                "/v1/invoice_payments".into(),
-            )),
-            ("charge", "refunds") => {
-                Ok(self.owned("refund", "charge", id, format!("/v1/charges/{id}/refunds")))
-            }
+            ("invoice", "payments") => Ok(self.owned("invoice_payment", "invoice", id, "/v1/invoice_payments".into())),
+            ("charge", "refunds") => Ok(self.owned("refund", "charge", id, format!("/v1/charges/{id}/refunds"))),
             place if INCLUDABLE.contains(&place) => Ok(Value::Null),
             _ => Err(cannot_expand(Some(name))),
         }
@@ -205,8 +184,5 @@ fn join(path: &str, name: &str) -> String {
 
 fn cannot_expand(field: Option<impl AsRef<str>>) -> Refusal {
     let field = field.as_ref().map_or("", AsRef::as_ref);
-    Refusal::invalid(
-        format!("This property cannot be expanded ({field})."),
-        "expand",
-    )
+    Refusal::invalid(format!("This property cannot be expanded ({field})."), "expand")
 }

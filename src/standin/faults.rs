@@ -76,10 +76,7 @@ impl Fault {
     fn strikes(&self, method: &str, path: &str) -> bool {
         self.times > 0
             && self.method.as_deref().is_none_or(|it| it == method)
-            && self
-                .path_prefix
-                .as_deref()
-                .is_none_or(|it| path.starts_with(it))
+            && self.path_prefix.as_deref().is_none_or(|it| path.starts_with(it))
     }
 }
 

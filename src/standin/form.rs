@@ -80,8 +80,7 @@ impl Params {
     pub fn int(&self, name: &str) -> Result<Option<i64>, Refusal> {
         let read = |text: &str| {
             text.parse().map_err(|_| {
-                Refusal::invalid(format!("Invalid integer: {text}"), name)
-                    .coded("parameter_invalid_integer")
+                Refusal::invalid(format!("Invalid integer: {text}"), name).coded("parameter_invalid_integer")
             })
         };
         self.given(name)?.map(read).transpose()
@@ -132,10 +131,7 @@ impl Params {
             let param = format!("metadata[{key}]");
             let text = self.text_up_to(&param, 500)?.unwrap_or_default();
             if key.chars().count() > 40 {
-                return Err(Refusal::invalid(
-                    "Metadata keys have at most 40 characters",
-                    param,
-                ));
+                return Err(Refusal::invalid("Metadata keys have at most 40 characters", param));
             }
             if text.is_empty() {
                 kept.remove(key);
@@ -218,10 +214,7 @@ mod tests {
     #[test]
     fn every_spelling_of_an_array_is_an_array() {
         for query in ["e[]=a&e[]=b", "e[0]=a&e[1]=b", "e%5B1%5D=b&e%5B0%5D=a"] {
-            assert_eq!(
-                Params::parse(query, b"").to_value(),
-                json!({ "e": ["a", "b"] })
-            );
+            assert_eq!(Params::parse(query, b"").to_value(), json!({ "e": ["a", "b"] }));
         }
     }
 

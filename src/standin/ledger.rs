@@ -125,9 +125,7 @@ impl Ledger {
             code["active"] == true
                 && code["id"] != but
                 && code["customer"] == *customer
-                && code["code"]
-                    .as_str()
-                    .is_some_and(|it| it.eq_ignore_ascii_case(text))
+                && code["code"].as_str().is_some_and(|it| it.eq_ignore_ascii_case(text))
         })
     }
 
@@ -158,12 +156,7 @@ impl Ledger {
                 dead.remove(id);
             }
         }
-        for (_, code) in self
-            .tables
-            .entry("promotion_code".into())
-            .or_default()
-            .values_mut()
-        {
+        for (_, code) in self.tables.entry("promotion_code".into()).or_default().values_mut() {
             let coupon = code["promotion"]["coupon"].as_str().unwrap_or_default();
             if dead.contains(coupon) || is_over(code, "expires_at", now) {
                 code["active"] = json!(false);
@@ -172,11 +165,7 @@ impl Ledger {
     }
 
     /// The answer kept under `key`, if it was given to the same request within 24 hours.
-    pub fn replay(
-        &self,
-        key: &str,
-        request: &(String, Value),
-    ) -> Result<Option<(u16, Value)>, Refusal> {
+    pub fn replay(&self, key: &str, request: &(String, Value)) -> Result<Option<(u16, Value)>, Refusal> {
         let day = TimeDelta::hours(24).num_seconds();
         match self.replies.get(key) {
             Some(kept) if self.now() - kept.at >= day => Ok(None),

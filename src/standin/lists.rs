@@ -16,18 +16,10 @@ pub(super) struct Page<'a> {
 }
 
 /// Refuses a parameter that is neither of paging nor a filter of this list.
-pub(super) fn known_params(
-    params: &Params,
-    filters: &[Filter],
-    extra: &[&str],
-) -> Result<(), Refusal> {
+pub(super) fn known_params(params: &Params, filters: &[Filter], extra: &[&str]) -> Result<(), Refusal> {
     let mut known = PAGING.to_vec();
     known.extend(extra);
-    known.extend(
-        filters
-            .iter()
-            .filter_map(|(name, _)| name.split('[').next()),
-    );
+    known.extend(filters.iter().filter_map(|(name, _)| name.split('[').next()));
     params.only(&known)
 }
 
@@ -40,10 +32,7 @@ pub(super) fn filtered<'a>(
     let mut kept = rows;
     for (name, pointer) in filters {
         if let Some(wanted) = params.given(name)? {
-            kept.retain(|row| {
-                row.pointer(pointer)
-                    .is_some_and(|it| equals(it, wanted, name))
-            });
+            kept.retain(|row| row.pointer(pointer).is_some_and(|it| equals(it, wanted, name)));
         }
     }
     if params.raw("created").is_object() {
@@ -78,17 +67,12 @@ fn equals(value: &Value, wanted: &str, name: &str) -> bool {
 }
 
 /// The page that `limit`, `starting_after` and `ending_before` ask for.
-pub(super) fn page<'a>(
-    rows: &'a [&'a Value],
-    params: &Params,
-    kind: &str,
-) -> Result<Page<'a>, Refusal> {
+pub(super) fn page<'a>(rows: &'a [&'a Value], params: &Params, kind: &str) -> Result<Page<'a>, Refusal> {
     let limit = match params.int("limit")?.map_or(Ok(10), usize::try_from) {
         Ok(limit @ 1..=100) => limit,
         _ => {
             return Err(
-                Refusal::invalid("This value must be between 1 and 100.", "limit")
-                    .coded("parameter_invalid_integer"),
+                Refusal::invalid("This value must be between 1 and 100.", "limit").coded("parameter_invalid_integer")
             );
         }
     };

@@ -156,11 +156,7 @@ impl Account {
     /// Every promotion code of this text in any case, active or not, the oldest first.
     pub fn promotion_codes(&self, code: &str) -> Vec<Value> {
         let mut codes = self.all("promotion_code");
-        codes.retain(|it| {
-            it["code"]
-                .as_str()
-                .is_some_and(|text| text.eq_ignore_ascii_case(code))
-        });
+        codes.retain(|it| it["code"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(code)));
         codes
     }
 

@@ -80,9 +80,7 @@ impl Promo {
     /// What it takes off an amount: a percentage is rounded half up to the minor unit.
     pub(super) fn takes_off(&self, amount: i64) -> i64 {
         let points = i64::from(self.percent_off.unwrap_or(0));
-        let off = self
-            .amount_off
-            .unwrap_or((amount * points + 5_000) / 10_000);
+        let off = self.amount_off.unwrap_or((amount * points + 5_000) / 10_000);
         off.min(amount)
     }
 
@@ -175,9 +173,6 @@ mod tests {
     fn a_repeating_coupon_is_on_as_many_invoices_as_it_has_months() {
         let mut promo = Promo::percent("promo_1", "SARAH20", "co_1", 2000);
         promo.duration = CouponDuration::Repeating(3);
-        assert_eq!(
-            [0, 1, 2, 3].map(|n| promo.is_on(n)),
-            [true, true, true, false]
-        );
+        assert_eq!([0, 1, 2, 3].map(|n| promo.is_on(n)), [true, true, true, false]);
     }
 }

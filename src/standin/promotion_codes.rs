@@ -105,10 +105,7 @@ fn check_code(code: &str) -> Result<(), Refusal> {
         let message = "Invalid string: must be at most 500 characters";
         return Err(Refusal::invalid(message, "code"));
     }
-    if !code
-        .bytes()
-        .all(|it| it.is_ascii_alphanumeric() || it == b'-')
-    {
+    if !code.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
         let message = format!(
             "The promotion code `{code}` contains invalid characters. \
              Codes may only contain the characters a-z, A-Z, 0-9 and dashes."
@@ -125,9 +122,7 @@ fn expires_at(ledger: &Ledger, coupon: &Value, params: &Params) -> Result<Option
         (Some(moment), _) if moment <= ledger.now() => {
             "Invalid timestamp: must be an integer Unix timestamp in the future"
         }
-        (Some(moment), Some(last)) if moment > last => {
-            "expires_at cannot be after the coupon's redeem_by."
-        }
+        (Some(moment), Some(last)) if moment > last => "expires_at cannot be after the coupon's redeem_by.",
         _ => return Ok(moment),
     };
     Err(Refusal::invalid(message, "expires_at"))
@@ -179,13 +174,11 @@ fn check_reactivation(ledger: &Ledger, code: &Value, id: &str) -> Result<(), Ref
         .get("coupon", coupon)
         .is_some_and(|coupon| coupon["valid"] == true);
     if !coupon_is_valid {
-        let message =
-            "This promotion code cannot be activated because its coupon is no longer valid.";
+        let message = "This promotion code cannot be activated because its coupon is no longer valid.";
         return Err(Refusal::invalid(message, "active"));
     }
     if is_over(code, "expires_at", ledger.now()) {
-        let message =
-            "This promotion code cannot be activated because it is expired or fully redeemed.";
+        let message = "This promotion code cannot be activated because it is expired or fully redeemed.";
         return Err(Refusal::invalid(message, "active"));
     }
     let text = code["code"].as_str().unwrap_or_default();

@@ -49,8 +49,7 @@ impl Refusal {
     }
 
     pub fn unknown(param: &str) -> Self {
-        Self::invalid(format!("Received unknown parameter: {param}"), param)
-            .coded("parameter_unknown")
+        Self::invalid(format!("Received unknown parameter: {param}"), param).coded("parameter_unknown")
     }
 
     /// The object named in the address is not there: 404.
@@ -72,11 +71,7 @@ impl Refusal {
     }
 
     pub fn no_key() -> Self {
-        Self::new(
-            401,
-            "invalid_request_error",
-            "You did not provide an API key.",
-        )
+        Self::new(401, "invalid_request_error", "You did not provide an API key.")
     }
 
     pub fn key_reused(key: &str) -> Self {

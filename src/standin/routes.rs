@@ -24,10 +24,7 @@ const RESOURCES: &[Resource] = &[
     Resource {
         path: "charges",
         object: "charge",
-        filters: &[
-            ("customer", "/customer"),
-            ("payment_intent", "/payment_intent"),
-        ],
+        filters: &[("customer", "/customer"), ("payment_intent", "/payment_intent")],
     },
     Resource {
         path: "checkout/sessions",
@@ -106,12 +103,7 @@ const RESOURCES: &[Resource] = &[
 ];
 
 /// Does what the request asks for and says what Stripe would answer.
-pub(super) fn handle(
-    ledger: &mut Ledger,
-    method: &str,
-    path: &str,
-    mut params: Params,
-) -> Result<Value, Refusal> {
+pub(super) fn handle(ledger: &mut Ledger, method: &str, path: &str, mut params: Params) -> Result<Value, Refusal> {
     let wanted = Wanted::parse(&params.take_expand())?;
     let route = path.strip_prefix("/v1/").unwrap_or_default();
     let steps: Vec<&str> = route.trim_end_matches('/').split('/').collect();
@@ -127,13 +119,7 @@ pub(super) fn handle(
     expand::show(ledger, &made, &wanted)
 }
 
-fn read(
-    ledger: &Ledger,
-    path: &str,
-    steps: &[&str],
-    params: &Params,
-    wanted: &Wanted,
-) -> Result<Value, Refusal> {
+fn read(ledger: &Ledger, path: &str, steps: &[&str], params: &Params, wanted: &Wanted) -> Result<Value, Refusal> {
     let (name, id) = match steps {
         ["checkout", "sessions"] => ("checkout/sessions", None),
         ["checkout", "sessions", id] => ("checkout/sessions", Some(*id)),
@@ -158,12 +144,7 @@ pub(super) fn no_such(object: &str, id: &str) -> Refusal {
     Refusal::no_such(&object.replace('_', " "), id)
 }
 
-fn list(
-    ledger: &Ledger,
-    resource: &Resource,
-    params: &Params,
-    wanted: &Wanted,
-) -> Result<Value, Refusal> {
+fn list(ledger: &Ledger, resource: &Resource, params: &Params, wanted: &Wanted) -> Result<Value, Refusal> {
     let extra: &[&str] = match resource.object {
         "event" => &["type", "types", "delivery_success"],
         _ => &[],
@@ -178,11 +159,7 @@ fn list(
     }
     let page = lists::page(&rows, params, resource.object)?;
     let below = wanted.in_rows()?;
-    let data: Result<Vec<_>, _> = page
-        .rows
-        .iter()
-        .map(|row| expand::show(ledger, row, below))
-        .collect();
+    let data: Result<Vec<_>, _> = page.rows.iter().map(|row| expand::show(ledger, row, below)).collect();
     let url = format!("/v1/{}", resource.path);
     Ok(json!({ "object": "list", "data": data?, "has_more": page.has_more, "url": url }))
 }
@@ -204,11 +181,7 @@ fn check_payment_filter(params: &Params) -> Result<(), Refusal> {
 }
 
 /// Stripe tells of the last 30 days. An event counts as delivered once its `pending_webhooks` is 0.
-fn events<'a>(
-    ledger: &Ledger,
-    rows: Vec<&'a Value>,
-    params: &Params,
-) -> Result<Vec<&'a Value>, Refusal> {
+fn events<'a>(ledger: &Ledger, rows: Vec<&'a Value>, params: &Params) -> Result<Vec<&'a Value>, Refusal> {
     let since = ledger.now() - TimeDelta::days(30).num_seconds();
     let mut kinds = params.list("types");
     kinds.extend(params.given("type")?);
@@ -221,9 +194,7 @@ fn events<'a>(
                 None => kind == *wanted,
             })
     };
-    let is_in_state = |event: &Value| {
-        delivered.is_none_or(|delivered| delivered == (event["pending_webhooks"] == 0))
-    };
+    let is_in_state = |event: &Value| delivered.is_none_or(|delivered| delivered == (event["pending_webhooks"] == 0));
     let is_recent = |event: &Value| event["created"].as_i64() >= Some(since);
     Ok(rows
         .into_iter()

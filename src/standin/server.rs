@@ -20,11 +20,7 @@ use super::{
 };
 
 /// Serves until `closing`, which also cuts every connection.
-pub(super) async fn serve(
-    shared: Shared,
-    listener: TcpListener,
-    closing: CancellationToken,
-) -> std::io::Result<()> {
+pub(super) async fn serve(shared: Shared, listener: TcpListener, closing: CancellationToken) -> std::io::Result<()> {
     let router = Router::new().fallback(answer).with_state(shared);
     let door = Door::new(listener, closing.clone());
     axum::serve(door, router.into_make_service_with_connect_info::<Switch>())
@@ -108,10 +104,7 @@ fn respond(number: usize, asked: &HeaderMap, reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, reply.body.to_string()).into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(id) = HeaderValue::try_from(format!("req_{number:014}")) {
         headers.insert("request-id", id);
     }

@@ -10,10 +10,7 @@ pub fn sign(payload: &[u8], secret: &str, timestamp: i64) -> String {
     };
     mac.update(format!("{timestamp}.").as_bytes());
     mac.update(payload);
-    format!(
-        "t={timestamp},v1={}",
-        hex::encode(mac.finalize().into_bytes())
-    )
+    format!("t={timestamp},v1={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

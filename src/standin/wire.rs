@@ -61,11 +61,7 @@ pub(super) struct Wire {
 impl Wire {
     fn new(stream: TcpStream, cut: CancellationToken) -> Self {
         let was_cut = Box::pin(cut.clone().cancelled_owned());
-        Self {
-            stream,
-            cut,
-            was_cut,
-        }
+        Self { stream, cut, was_cut }
     }
 
     /// Fails once the wire is cut, and wakes the reader when that happens.
@@ -87,22 +83,14 @@ impl Drop for Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.intact(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.intact(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -66,11 +66,7 @@ pub(super) struct Reply {
 impl Reply {
     fn new(status: u16, body: Value) -> Self {
         let replayed = false;
-        Self {
-            status,
-            body,
-            replayed,
-        }
+        Self { status, body, replayed }
     }
 }
 
@@ -117,10 +113,7 @@ impl World {
     /// The account of a key, with every limit applied that time has reached.
     pub fn account(&mut self, secret_key: &str) -> &mut Ledger {
         let new = || Ledger::new(self.clock.clone(), !secret_key.contains("_test_"));
-        let ledger = self
-            .accounts
-            .entry(secret_key.to_owned())
-            .or_insert_with(new);
+        let ledger = self.accounts.entry(secret_key.to_owned()).or_insert_with(new);
         ledger.settle();
         ledger
     }

@@ -1,3 +1,18 @@
-//! Stripe.
+//! Everything that has to do with Stripe: its events in, and what is owed to it out.
+//!
+//! An event never *does* anything to a conversion. It adds facts to its sale (`facts`), facts merge, and a pure
+//! projection says what should stand (`projection`); applying it writes the difference (`apply`). `facts` and
+//! `projection` do no I/O.
+
+pub mod apply;
+pub mod client;
+pub mod evidence;
 pub mod facts;
+pub mod fetch;
+pub mod inbox;
+pub mod operations;
+pub mod process;
 pub mod projection;
+pub mod sales;
+pub mod signature;
+pub mod totals;

@@ -199,7 +199,10 @@ fn acquisition<'a>(
     let started = subscription.filter(|subscription| subscription.active || subscription.trialing);
     let currency = paid.map(|paid| paid.currency).or(started.and_then(|s| s.currency))?;
     let at = paid.map(|paid| paid.at).or(started.and_then(|s| s.created))?;
-    let on_start = subscription.iter().flat_map(|s| &s.discounts).map(|id| (id.as_str(), 0));
+    let on_start = subscription
+        .iter()
+        .flat_map(|s| &s.discounts)
+        .map(|id| (id.as_str(), 0));
     let on_invoice = first.iter().flat_map(|(_, invoice)| &invoice.discounts);
     Some(Part {
         name: id.to_owned(),
@@ -208,7 +211,9 @@ fn acquisition<'a>(
         currency,
         paid,
         pending: paid.is_none() && started.is_some_and(|subscription| !subscription.trialing),
-        discounts: on_start.chain(on_invoice.map(|(id, off)| (id.as_str(), *off))).collect(),
+        discounts: on_start
+            .chain(on_invoice.map(|(id, off)| (id.as_str(), *off)))
+            .collect(),
         customer_email: first.and_then(|(_, invoice)| invoice.customer_email.as_deref()),
         refunded: first.map_or(0, |(_, invoice)| refunded(facts, invoice)),
     })
@@ -267,8 +272,12 @@ fn project_thread(
             customer_email: part.customer_email,
         });
         let Some(decision) = decision else { continue };
-        let Some(code) = evidence.get(&decision.winner.promotion_code) else { continue };
-        projection.conversions.extend(conversion(part, first_paid, &decision, code));
+        let Some(code) = evidence.get(&decision.winner.promotion_code) else {
+            continue;
+        };
+        projection
+            .conversions
+            .extend(conversion(part, first_paid, &decision, code));
         if bound.is_none() {
             bound = Some((decision.winner, code));
         }
@@ -279,9 +288,15 @@ fn project_thread(
 fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candidate> {
     let mut by_code: BTreeMap<CodeId, Candidate> = BTreeMap::new();
     for (id, off) in &part.discounts {
-        let Some(discount) = facts.discounts.get(*id) else { continue };
-        let Some(promotion_code) = &discount.promotion_code else { continue };
-        let Some(code) = evidence.get(promotion_code) else { continue };
+        let Some(discount) = facts.discounts.get(*id) else {
+            continue;
+        };
+        let Some(promotion_code) = &discount.promotion_code else {
+            continue;
+        };
+        let Some(code) = evidence.get(promotion_code) else {
+            continue;
+        };
         let candidate = by_code.entry(code.id).or_insert_with(|| Candidate {
             code_id: code.id,
             code: code.code.clone(),

@@ -14,46 +14,34 @@ const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID: usize = 128;
 
 /// The id of this request: what the outer layer put there, else a new one.
-pub(super) fn request_id<G>(
-    transport: &Transport<G>,
-    headers: &HeaderMap,
-    extensions: &Extensions,
-) -> String {
+pub(super) fn request_id<G>(transport: &Transport<G>, headers: &HeaderMap, extensions: &Extensions) -> String {
     extensions
         .get::<RequestId>()
         .map(RequestId::header_value)
         .or_else(|| headers.get(REQUEST_ID))
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID)
-        .map_or_else(
-            || transport.settings.clock.new_id().simple().to_string(),
-            str::to_owned,
-        )
+        .map_or_else(|| transport.settings.clock.new_id().simple().to_string(), str::to_owned)
 }
 
 /// The caller that the `Authorization` header names. No header is nobody; one that is not good is a refusal, so that
 /// an expired token is never mistaken for a visitor.
-pub(super) async fn caller<G: Gateway>(
-    gateway: &G,
-    headers: &HeaderMap,
-) -> Result<Option<G::Caller>, Refusal> {
+pub(super) async fn caller<G: Gateway>(gateway: &G, headers: &HeaderMap) -> Result<Option<G::Caller>, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(Refusal::unauthenticated(
-            "more than one authorization header",
-        ));
+        return Err(Refusal::unauthenticated("more than one authorization header"));
     }
-    let token = value.to_str().ok().and_then(bearer).ok_or_else(|| {
-        Refusal::unauthenticated("the authorization header is not of the form \"Bearer TOKEN\"")
-    })?;
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(bearer)
+        .ok_or_else(|| Refusal::unauthenticated("the authorization header is not of the form \"Bearer TOKEN\""))?;
     match gateway.authenticate(token).await {
         Ok(caller) => Ok(Some(caller)),
-        Err(AuthError::Unauthenticated) => {
-            Err(Refusal::unauthenticated("the token is not valid here"))
-        }
+        Err(AuthError::Unauthenticated) => Err(Refusal::unauthenticated("the token is not valid here")),
         Err(AuthError::Unavailable) => Err(Refusal::unavailable()),
     }
 }
@@ -89,15 +77,7 @@ mod tests {
     fn a_bearer_token_is_one_word_after_the_scheme() {
         assert_eq!(bearer("Bearer abc"), Some("abc"));
         assert_eq!(bearer("bearer  abc "), Some("abc"));
-        for bad in [
-            "",
-            "Bearer",
-            "Bearer ",
-            "Basic abc",
-            "abc",
-            "Bearer a b",
-            "Bearerabc",
-        ] {
+        for bad in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer a b", "Bearerabc"] {
             assert_eq!(bearer(bad), None, "{bad:?}");
         }
     }
@@ -105,14 +85,8 @@ mod tests {
     #[test]
     fn the_payload_key_may_be_in_any_case_but_there_is_one() {
         let token = |payload: Value| payload_token(payload.as_object()).map(str::to_owned);
-        assert_eq!(
-            token(json!({"Authorization": "Bearer t"})).as_deref(),
-            Some("t")
-        );
-        assert_eq!(
-            token(json!({"authorization": "Bearer t"})).as_deref(),
-            Some("t")
-        );
+        assert_eq!(token(json!({"Authorization": "Bearer t"})).as_deref(), Some("t"));
+        assert_eq!(token(json!({"authorization": "Bearer t"})).as_deref(), Some("t"));
         assert_eq!(
             token(json!({"authorization": "Bearer t", "AUTHORIZATION": "Bearer u"})),
             None

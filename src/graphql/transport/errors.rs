@@ -169,17 +169,11 @@ fn code_of(error: &ServerError) -> Option<&str> {
 }
 
 fn set_code(error: &mut ServerError, code: Code) {
-    error
-        .extensions
-        .get_or_insert_default()
-        .set("code", code.as_str());
+    error.extensions.get_or_insert_default().set("code", code.as_str());
 }
 
 fn set_request_id(error: &mut ServerError, request_id: &str) {
-    error
-        .extensions
-        .get_or_insert_default()
-        .set("requestId", request_id);
+    error.extensions.get_or_insert_default().set("requestId", request_id);
 }
 
 /// A single error with a code, for what the transport itself refuses on a socket.
@@ -235,9 +229,7 @@ impl Refusal {
         }
         let body = json!({"errors": [{"message": self.message, "extensions": extensions}]});
         let mut response = (self.status, Json(body)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, media.header());
+        response.headers_mut().insert(header::CONTENT_TYPE, media.header());
         response.headers_mut().extend(self.header);
         response
     }

@@ -19,9 +19,7 @@ pub(super) async fn run<G: Gateway>(
     request_id: &str,
 ) -> Answer {
     let executor = transport.gateway.executor().clone();
-    let request = transport
-        .gateway
-        .prepare(operation.request, caller, request_id);
+    let request = transport.gateway.prepare(operation.request, caller, request_id);
     let execution = async move { executor.execute(request).await };
     let response = if operation.kind == OperationType::Mutation {
         let execution = execution.instrument(tracing::Span::current());

@@ -48,15 +48,9 @@ impl<'a> Counter<'a> {
         let mut count = 0_u64;
         for selection in &set.items {
             let inner = match &selection.node {
-                Selection::Field(field) => {
-                    self.selections(&field.node.selection_set.node, depth + 1)?
-                }
-                Selection::InlineFragment(fragment) => {
-                    self.selections(&fragment.node.selection_set.node, depth + 1)?
-                }
-                Selection::FragmentSpread(spread) => {
-                    self.fragment(&spread.node.fragment_name.node, depth + 1)?
-                }
+                Selection::Field(field) => self.selections(&field.node.selection_set.node, depth + 1)?,
+                Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, depth + 1)?,
+                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, depth + 1)?,
             };
             count = count.saturating_add(inner).saturating_add(1);
         }

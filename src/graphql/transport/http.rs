@@ -20,12 +20,10 @@ use super::{
     request::{Operation, Params},
 };
 
-const NO_SUBSCRIPTIONS: &str = "a subscription needs a WebSocket: connect to /graphql/ws with the sub-protocol graphql-transport-ws";
+const NO_SUBSCRIPTIONS: &str =
+    "a subscription needs a WebSocket: connect to /graphql/ws with the sub-protocol graphql-transport-ws";
 
-pub(super) async fn post<G: Gateway>(
-    State(transport): State<Transport<G>>,
-    request: Request,
-) -> Response {
+pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     respond(&transport, &parts, async |id| {
         negotiate::check_content_type(&parts.headers)?;
@@ -45,21 +43,15 @@ pub(super) async fn post<G: Gateway>(
 
 /// Runs queries only. That another site's page can cause a GET does no harm: there are no cookies, so it is nobody's,
 /// and the answer stays hidden from that page.
-pub(super) async fn get<G: Gateway>(
-    State(transport): State<Transport<G>>,
-    request: Request,
-) -> Response {
+pub(super) async fn get<G: Gateway>(State(transport): State<Transport<G>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let params = Params::from_query_string(parts.uri.query().unwrap_or_default());
-    if transport.settings.ide && matches!(params, Ok(None)) && negotiate::wants_page(&parts.headers)
-    {
+    if transport.settings.ide && matches!(params, Ok(None)) && negotiate::wants_page(&parts.headers) {
         return ide::page();
     }
     respond(&transport, &parts, async |id| {
         let caller = auth::caller(&transport.gateway, &parts.headers).await?;
-        let params = params?.ok_or_else(|| {
-            Refusal::new(StatusCode::BAD_REQUEST, "the parameter query is missing")
-        })?;
+        let params = params?.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "the parameter query is missing"))?;
         let operation = match Operation::parse(params) {
             Ok(operation) => operation,
             Err(error) => return Ok(Answer::refused(error, id)),
@@ -116,10 +108,7 @@ async fn respond<G: Gateway>(
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    headers.append(
-        header::VARY,
-        HeaderValue::from_static("accept, authorization"),
-    );
+    headers.append(header::VARY, HeaderValue::from_static("accept, authorization"));
     response
 }
 
@@ -135,26 +124,18 @@ fn write(answer: Answer, media: MediaType) -> Response {
         *response.body_mut() = Body::from(body);
     }
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, media.header());
+    response.headers_mut().insert(header::CONTENT_TYPE, media.header());
     response
 }
 
 /// The body, within its limits of size and time.
-async fn read_body<G: Gateway>(
-    transport: &Transport<G>,
-    request: Request,
-) -> Result<Bytes, Refusal> {
+async fn read_body<G: Gateway>(transport: &Transport<G>, request: Request) -> Result<Bytes, Refusal> {
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(transport.settings.body_timeout, reading).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!(
-                "the body is larger than {} bytes",
-                transport.settings.max_body_bytes
-            ),
+            format!("the body is larger than {} bytes", transport.settings.max_body_bytes),
         )),
         Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(Refusal::new(

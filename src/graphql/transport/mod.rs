@@ -48,10 +48,7 @@ pub trait Gateway: Clone + Send + Sync + 'static {
     fn executor(&self) -> &Self::Executor;
 
     /// Looks up a token; `bearer` comes without the word `Bearer`.
-    fn authenticate(
-        &self,
-        bearer: &str,
-    ) -> impl Future<Output = Result<Self::Caller, AuthError>> + Send;
+    fn authenticate(&self, bearer: &str) -> impl Future<Output = Result<Self::Caller, AuthError>> + Send;
 
     /// When the caller's token ends by itself: its sockets are closed then.
     fn expires_at(&self, caller: &Self::Caller) -> Option<DateTime<Utc>>;
@@ -63,8 +60,7 @@ pub trait Gateway: Clone + Send + Sync + 'static {
 
     /// Puts what resolvers need (actor or none, request id, fresh loaders) into the request's data. Called once per
     /// operation, a subscription included.
-    fn prepare(&self, request: Request, caller: Option<&Self::Caller>, request_id: &str)
-    -> Request;
+    fn prepare(&self, request: Request, caller: Option<&Self::Caller>, request_id: &str) -> Request;
 
     /// For metrics; each of the two pairs is called in pairs, whatever happens between.
     fn socket_opened(&self) {}

@@ -151,14 +151,8 @@ mod tests {
                 "application/graphql-response+json;charset=utf-8, application/json;q=0.9",
                 Some(GraphqlResponse),
             ),
-            (
-                "application/graphql-response+json;q=0.5, application/json",
-                Some(Json),
-            ),
-            (
-                "application/graphql-response+json, */*;q=0.1",
-                Some(GraphqlResponse),
-            ),
+            ("application/graphql-response+json;q=0.5, application/json", Some(Json)),
+            ("application/graphql-response+json, */*;q=0.1", Some(GraphqlResponse)),
             ("application/json;q=0, */*", Some(GraphqlResponse)),
             ("text/html, */*;q=0.8", Some(Json)),
             ("APPLICATION/JSON", Some(Json)),

@@ -30,9 +30,7 @@ impl Params {
         let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, message);
         match serde_json::from_slice(body) {
             Ok(Json::Object(map)) => Self::from_map(map).map_err(bad),
-            Ok(Json::Array(_)) => Err(bad(
-                "a batch of requests is not taken: send them one by one".to_owned(),
-            )),
+            Ok(Json::Array(_)) => Err(bad("a batch of requests is not taken: send them one by one".to_owned())),
             Ok(_) => Err(bad("the body is not a JSON object".to_owned())),
             Err(_) if body.is_empty() => Err(bad("the body is empty".to_owned())),
             Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
@@ -47,8 +45,9 @@ impl Params {
             let value = match &*name {
                 "query" | "operationName" => Json::String(value.into_owned()),
                 "variables" | "extensions" if value.is_empty() => Json::Null,
-                "variables" | "extensions" => serde_json::from_str(&value)
-                    .map_err(|error| bad(format!("{name} is not JSON: {error}")))?,
+                "variables" | "extensions" => {
+                    serde_json::from_str(&value).map_err(|error| bad(format!("{name} is not JSON: {error}")))?
+                }
                 _ => continue,
             };
             if map.insert(name.to_string(), value).is_some() {

@@ -110,9 +110,7 @@ impl<G: Gateway> Session<G> {
         match message {
             None => Ok(()),
             Some(ClientMessage::ConnectionInit(payload)) => self.init(payload.as_ref()),
-            Some(ClientMessage::Ping(payload)) => {
-                self.wire.send(&ServerMessage::Pong { payload }).await
-            }
+            Some(ClientMessage::Ping(payload)) => self.wire.send(&ServerMessage::Pong { payload }).await,
             Some(ClientMessage::Pong) => Ok(()),
             Some(ClientMessage::Subscribe { id, params }) => self.subscribe(id, params).await,
             Some(ClientMessage::Complete { id }) => {
@@ -129,8 +127,7 @@ impl<G: Gateway> Session<G> {
         }
         let token = auth::payload_token(payload).ok_or(Close::FORBIDDEN)?;
         let (gateway, token) = (self.transport.gateway.clone(), token.to_owned());
-        self.phase =
-            Phase::Authenticating(async move { gateway.authenticate(&token).await }.boxed());
+        self.phase = Phase::Authenticating(async move { gateway.authenticate(&token).await }.boxed());
         self.init_deadline = Instant::now() + self.transport.settings.init_timeout;
         Ok(())
     }
@@ -150,10 +147,7 @@ impl<G: Gateway> Session<G> {
             let limit = self.transport.settings.max_operations;
             let message = format!("at most {limit} operations at once on one socket");
             let payload = &[errors::error(message, Code::RateLimited)];
-            return self
-                .wire
-                .send(&ServerMessage::Error { id: &id, payload })
-                .await;
+            return self.wire.send(&ServerMessage::Error { id: &id, payload }).await;
         }
         match Operation::parse(params) {
             Ok(operation) => {
@@ -166,9 +160,7 @@ impl<G: Gateway> Session<G> {
             Err(error) => {
                 let answer = Answer::refused(error, &request_id);
                 let payload = answer.errors();
-                self.wire
-                    .send(&ServerMessage::Error { id: &id, payload })
-                    .await
+                self.wire.send(&ServerMessage::Error { id: &id, payload }).await
             }
         }
     }
@@ -178,10 +170,7 @@ impl<G: Gateway> Session<G> {
         self.check_expiry()?;
         let id = id.as_str();
         let message = match &answer {
-            Some(answer) if !answer.is_request_error() => ServerMessage::Next {
-                id,
-                payload: answer,
-            },
+            Some(answer) if !answer.is_request_error() => ServerMessage::Next { id, payload: answer },
             // An error ends the operation: no `complete` follows it.
             Some(refused) => {
                 self.operations.remove(id);

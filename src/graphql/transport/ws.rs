@@ -22,10 +22,7 @@ use super::{
 /// Less than the default of 128 KiB each way, since most sockets carry small messages and there are many of them.
 const BUFFER: usize = 16 * 1024;
 
-pub(super) async fn upgrade<G: Gateway>(
-    State(transport): State<Transport<G>>,
-    request: Request,
-) -> Response {
+pub(super) async fn upgrade<G: Gateway>(State(transport): State<Transport<G>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let id = auth::request_id(&transport, &parts.headers, &parts.extensions);
     let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {

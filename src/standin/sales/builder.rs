@@ -160,11 +160,7 @@ impl SaleBuilder {
     /// The codes were redeemed one second after the other.
     fn into_facts(self) -> Facts {
         let mut facts = self.facts;
-        let prefix = if facts.livemode {
-            "cs_live_"
-        } else {
-            "cs_test_"
-        };
+        let prefix = if facts.livemode { "cs_live_" } else { "cs_test_" };
         facts.session = stripe_id(&facts.clock, prefix);
         for (start, discount) in (facts.created..).zip(&mut facts.discounts) {
             discount.start = start;

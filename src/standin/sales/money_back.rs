@@ -53,12 +53,7 @@ impl DisputeStep {
     }
 }
 
-pub(super) fn refund(
-    facts: &Facts,
-    bill: &mut Bill,
-    shape: Shape,
-    amount: Option<i64>,
-) -> Vec<Value> {
+pub(super) fn refund(facts: &Facts, bill: &mut Bill, shape: Shape, amount: Option<i64>) -> Vec<Value> {
     let before = bill.refunded();
     let at = facts.clock.now().timestamp();
     bill.refunds.push(Refund {

@@ -20,13 +20,7 @@ impl OneOffSale {
     pub fn session_completed(&self, shape: Shape) -> Value {
         let session = shapes::session(shape, &self.facts, &self.bill, None);
         let created = self.facts.created;
-        shapes::event(
-            &self.facts,
-            shape,
-            "checkout.session.completed",
-            created,
-            session,
-        )
+        shapes::event(&self.facts, shape, "checkout.session.completed", created, session)
     }
 
     /// As [`SubscriptionSale::refund`](super::SubscriptionSale::refund).

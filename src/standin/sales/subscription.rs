@@ -73,12 +73,7 @@ impl SubscriptionSale {
 
     pub fn subscription_created(&self, shape: Shape) -> Value {
         let subscription = shapes::subscription(shape, self, 0);
-        self.event(
-            shape,
-            "customer.subscription.created",
-            self.facts.created,
-            subscription,
-        )
+        self.event(shape, "customer.subscription.created", self.facts.created, subscription)
     }
 
     pub fn invoice_paid(&self, shape: Shape) -> Value {
@@ -111,12 +106,7 @@ impl SubscriptionSale {
 
     pub fn session_completed(&self, shape: Shape) -> Value {
         let session = self.session(shape);
-        self.event(
-            shape,
-            "checkout.session.completed",
-            self.facts.created,
-            session,
-        )
+        self.event(shape, "checkout.session.completed", self.facts.created, session)
     }
 
     /// Refunds an amount, or all that is left: `charge.refunded`, whose `amount_refunded` is the sum of all refunds so
@@ -146,21 +136,11 @@ impl SubscriptionSale {
             } else {
                 (Some(self.subscription.as_str()), None)
             };
-            account.put(shapes::discount(
-                shape,
-                facts,
-                discount,
-                subscription,
-                invoice,
-            ));
+            account.put(shapes::discount(shape, facts, discount, subscription, invoice));
         }
         let latest = self.bills.len() - 1;
         account.put(shapes::subscription(shape, self, latest));
-        account.put(money_back::with_breakdown(
-            facts,
-            &self.bills[0],
-            self.session(shape),
-        ));
+        account.put(money_back::with_breakdown(facts, &self.bills[0], self.session(shape)));
         for (number, bill) in self.bills.iter().enumerate() {
             account.put(shapes::invoice(shape, self, number));
             if bill.is_charged() {

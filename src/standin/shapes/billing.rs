@@ -50,10 +50,7 @@ pub(in super::super) fn discount(
     });
     if shape.is_endive() {
         let source = json!({ "coupon": promo.coupon_id, "type": "coupon" });
-        add(
-            &mut told,
-            json!({ "customer_account": null, "source": source }),
-        );
+        add(&mut told, json!({ "customer_account": null, "source": source }));
     } else {
         told["coupon"] = promo.coupon(facts.livemode, facts.created);
     }
@@ -71,19 +68,11 @@ pub(super) fn discount_of(shape: Shape, sale: &SubscriptionSale, it: &Discount) 
 }
 
 /// The subscription at the time when `latest` was its latest invoice, of this number.
-pub(in super::super) fn subscription(
-    shape: Shape,
-    sale: &SubscriptionSale,
-    latest: usize,
-) -> Value {
+pub(in super::super) fn subscription(shape: Shape, sale: &SubscriptionSale, latest: usize) -> Value {
     let facts = &sale.facts;
     let bill = &sale.bills[latest];
     let trial_end = sale.trial.then_some(facts.created + MONTH);
-    let on_it: &[Discount] = if sale.line_level {
-        &[]
-    } else {
-        &facts.discounts
-    };
+    let on_it: &[Discount] = if sale.line_level { &[] } else { &facts.discounts };
     let period = json!({ "current_period_start": bill.at, "current_period_end": bill.at + MONTH });
     let mut item = json!({
         "id": sale.item,
@@ -131,10 +120,7 @@ pub(in super::super) fn subscription(
     }
     if shape.is_endive() {
         let mode = json!({ "flexible": null, "type": "classic" });
-        add(
-            &mut told,
-            json!({ "billing_mode": mode, "billing_schedules": [] }),
-        );
+        add(&mut told, json!({ "billing_mode": mode, "billing_schedules": [] }));
     }
     let url = format!("/v1/subscription_items?subscription={}", sale.subscription);
     told["items"] = json!({ "object": "list", "data": [item], "has_more": false, "url": url });
@@ -159,12 +145,7 @@ pub(super) fn price(facts: &Facts) -> Value {
 }
 
 /// The completed checkout session that the sale came from; without a subscription it is a one-off payment.
-pub(in super::super) fn session(
-    shape: Shape,
-    facts: &Facts,
-    bill: &Bill,
-    subscription: Option<&str>,
-) -> Value {
+pub(in super::super) fn session(shape: Shape, facts: &Facts, bill: &Bill, subscription: Option<&str>) -> Value {
     let one_off = subscription.is_none();
     let payment_intent = (one_off && bill.is_charged()).then_some(&bill.payment_intent);
     let off: i64 = bill.discounts.iter().map(|(_, amount)| amount).sum();

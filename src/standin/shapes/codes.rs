@@ -5,11 +5,7 @@ use serde_json::{Value, json};
 use super::{super::ledger::Ledger, Shape, envelope};
 
 /// `promotion_code.updated`, after `active` has flipped to what it is now.
-pub(in super::super) fn promotion_code_updated(
-    ledger: &Ledger,
-    shape: Shape,
-    id: &str,
-) -> Option<Value> {
+pub(in super::super) fn promotion_code_updated(ledger: &Ledger, shape: Shape, id: &str) -> Option<Value> {
     let mut code = ledger.get("promotion_code", id)?.clone();
     let was_active = code["active"] == false;
     if !shape.is_endive()
@@ -45,12 +41,5 @@ fn shown(mut coupon: Value) -> Value {
 }
 
 fn event(ledger: &Ledger, shape: Shape, kind: &str, object: Value) -> Value {
-    envelope(
-        &ledger.clock,
-        ledger.live,
-        shape,
-        kind,
-        ledger.now(),
-        object,
-    )
+    envelope(&ledger.clock, ledger.live, shape, kind, ledger.now(), object)
 }

@@ -58,14 +58,7 @@ impl Shape {
 }
 
 /// The envelope of an event.
-pub(super) fn envelope(
-    clock: &Clock,
-    livemode: bool,
-    shape: Shape,
-    kind: &str,
-    created: i64,
-    object: Value,
-) -> Value {
+pub(super) fn envelope(clock: &Clock, livemode: bool, shape: Shape, kind: &str, created: i64, object: Value) -> Value {
     json!({
         "id": ids::stripe_id(clock, "evt_1"),
         "object": "event",
@@ -89,14 +82,7 @@ pub(super) fn event(facts: &Facts, shape: Shape, kind: &str, created: i64, objec
 }
 
 /// The envelope of an event about a sale that says what changed.
-pub(super) fn change(
-    facts: &Facts,
-    shape: Shape,
-    kind: &str,
-    created: i64,
-    object: Value,
-    previous: Value,
-) -> Value {
+pub(super) fn change(facts: &Facts, shape: Shape, kind: &str, created: i64, object: Value, previous: Value) -> Value {
     let mut event = event(facts, shape, kind, created, object);
     event["data"]["previous_attributes"] = previous;
     event

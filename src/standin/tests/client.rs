@@ -6,27 +6,22 @@ use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError
 use stripe_product::{
     coupon::{CreateCoupon, DeleteCoupon, ListCoupon, RetrieveCoupon, UpdateCoupon},
     promotion_code::{
-        CreatePromotionCode, CreatePromotionCodePromotion, CreatePromotionCodePromotionType,
-        ListPromotionCode, RetrievePromotionCode, UpdatePromotionCode,
+        CreatePromotionCode, CreatePromotionCodePromotion, CreatePromotionCodePromotionType, ListPromotionCode,
+        RetrievePromotionCode, UpdatePromotionCode,
     },
 };
 
 use super::{super::API_VERSION, KEY, Stripe};
 
 fn client(stripe: &Stripe) -> Client {
-    ClientBuilder::new(KEY)
-        .url(stripe.stand_in.url())
-        .build()
-        .unwrap()
+    ClientBuilder::new(KEY).url(stripe.stand_in.url()).build().unwrap()
 }
 
 fn code(text: &str) -> CreatePromotionCode {
     let mut promotion = CreatePromotionCodePromotion::new(CreatePromotionCodePromotionType::Coupon);
     promotion.coupon = Some("launch".into());
     let metadata = HashMap::from([("rekomi_affiliate_coupon_id".to_owned(), "7".to_owned())]);
-    CreatePromotionCode::new(promotion)
-        .code(text)
-        .metadata(metadata)
+    CreatePromotionCode::new(promotion).code(text).metadata(metadata)
 }
 
 #[tokio::test]
@@ -64,26 +59,15 @@ async fn codes_are_made_once_per_key_read_changed_and_listed() {
     stripe.coupon("").await;
     let key = IdempotencyKey::new("code-7-1").unwrap();
     let once = RequestStrategy::Idempotent(key);
-    let make = || {
-        code("SARAH20")
-            .customize()
-            .request_strategy(once.clone())
-            .send(&client)
-    };
+    let make = || code("SARAH20").customize().request_strategy(once.clone()).send(&client);
     let (made, again) = (make().await.unwrap(), make().await.unwrap());
-    assert_eq!(
-        (made.id.as_str(), made.code.as_str()),
-        (again.id.as_str(), "SARAH20")
-    );
+    assert_eq!((made.id.as_str(), made.code.as_str()), (again.id.as_str(), "SARAH20"));
     let read = RetrievePromotionCode::new(made.id.as_str())
         .send(&client)
         .await
         .unwrap();
     assert!(read.active);
-    let list = ListPromotionCode::new()
-        .code("sarah20")
-        .coupon("launch")
-        .active(true);
+    let list = ListPromotionCode::new().code("sarah20").coupon("launch").active(true);
     assert_eq!(list.send(&client).await.unwrap().data.len(), 1);
     let off = UpdatePromotionCode::new(made.id.as_str()).active(false);
     assert!(!off.send(&client).await.unwrap().active);

@@ -38,13 +38,7 @@ async fn a_key_replays_its_answer_for_24_hours_and_for_the_same_parameters_alone
 #[tokio::test]
 async fn a_refused_request_is_not_kept_under_its_key() {
     let stripe = Stripe::start().await;
-    assert_eq!(
-        make(&stripe, "percent_off=0", "key-1")
-            .await
-            .unwrap()
-            .status,
-        400
-    );
+    assert_eq!(make(&stripe, "percent_off=0", "key-1").await.unwrap().status, 400);
     assert_eq!(make(&stripe, COUPON, "key-1").await.unwrap().status, 200);
 }
 
@@ -73,9 +67,7 @@ async fn errors_on_demand_come_as_stripe_sends_them_and_nothing_is_done() {
 #[tokio::test]
 async fn a_saved_500_is_replayed_under_its_key_and_the_object_is_never_made() {
     let stripe = Stripe::start().await;
-    stripe
-        .stand_in
-        .fault(Fault::new(FaultKind::SavedServerError));
+    stripe.stand_in.fault(Fault::new(FaultKind::SavedServerError));
     for replayed in [false, true] {
         let answer = make(&stripe, COUPON, "key-1").await.unwrap();
         assert_eq!((answer.status, answer.replayed), (500, replayed));
@@ -111,8 +103,7 @@ async fn after_a_dropped_request_nothing_is_there() {
 async fn bare(stripe: &Stripe) -> TcpStream {
     let address = stripe.stand_in.url().replace("http://", "");
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let request =
-        format!("GET /v1/coupons HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n");
+    let request = format!("GET /v1/coupons HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     socket
 }
@@ -163,35 +154,19 @@ async fn the_log_tells_what_was_sent_and_what_was_answered() {
     let stripe = Stripe::start().await;
     stripe.stand_in.set_latency(Duration::from_millis(1));
     let made = make(&stripe, COUPON, "key-1").await.unwrap();
-    stripe.stand_in.fault(
-        Fault::new(FaultKind::DropBefore)
-            .times(2)
-            .on_path("/v1/coupons"),
-    );
-    assert!(
-        stripe
-            .ask("GET", "/v1/coupons?limit=3", "", None)
-            .await
-            .is_err()
-    );
+    stripe
+        .stand_in
+        .fault(Fault::new(FaultKind::DropBefore).times(2).on_path("/v1/coupons"));
+    assert!(stripe.ask("GET", "/v1/coupons?limit=3", "", None).await.is_err());
     stripe.stand_in.clear_faults();
     let calls = stripe.stand_in.calls();
     let first = &calls[0];
-    assert_eq!(
-        (first.method.as_str(), first.path.as_str()),
-        ("POST", "/v1/coupons")
-    );
-    assert_eq!(
-        first.params,
-        json!({ "name": "Launch", "percent_off": "20" })
-    );
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", "/v1/coupons"));
+    assert_eq!(first.params, json!({ "name": "Launch", "percent_off": "20" }));
     assert_eq!(first.secret_key, KEY);
     assert_eq!(first.idempotency_key.as_deref(), Some("key-1"));
     assert_eq!((first.status, &first.response), (Some(200), &made.body));
     let second = &calls[1];
     assert_eq!(second.params, json!({ "limit": "3" }));
-    assert_eq!(
-        (second.status, &second.fault),
-        (None, &Some(FaultKind::DropBefore))
-    );
+    assert_eq!((second.status, &second.fault), (None, &Some(FaultKind::DropBefore)));
 }

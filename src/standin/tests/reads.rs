@@ -8,9 +8,7 @@ use super::{super::SubscriptionSale, NOW, Stripe, gone, unknown, wrong};
 /// A sale with Sarah's code, in Acme's account.
 async fn sold(stripe: &Stripe) -> SubscriptionSale {
     let promo = stripe.sarah20().await;
-    let sale = SubscriptionSale::builder(&stripe.clock)
-        .promo(promo)
-        .build();
+    let sale = SubscriptionSale::builder(&stripe.clock).promo(promo).build();
     sale.sync(&stripe.acme());
     sale
 }
@@ -24,19 +22,11 @@ async fn an_invoice_names_ids_until_they_are_expanded() {
     let path = format!("/v1/invoices/{}", bill.invoice.as_deref().unwrap());
     let plain = stripe.get(&path).await.body;
     assert_eq!(plain["discounts"], json!([discount.id]));
-    for absent in [
-        "payments",
-        "charge",
-        "payment_intent",
-        "discount",
-        "subscription",
-    ] {
+    for absent in ["payments", "charge", "payment_intent", "discount", "subscription"] {
         assert!(!plain.as_object().unwrap().contains_key(absent), "{absent}");
     }
     for (open, close) in [("[]", "[]"), ("[0]", "[1]")] {
-        let query = format!(
-            "expand{open}=total_discount_amounts.discount.promotion_code&expand{close}=payments"
-        );
+        let query = format!("expand{open}=total_discount_amounts.discount.promotion_code&expand{close}=payments");
         let told = stripe.get(&format!("{path}?{query}")).await.body;
         let code = &told["total_discount_amounts"][0]["discount"]["promotion_code"];
         assert_eq!(code["code"], "SARAH20");
@@ -48,10 +38,7 @@ async fn an_invoice_names_ids_until_they_are_expanded() {
         .get(&format!("{path}?expand[]=discounts.source.coupon"))
         .await
         .body;
-    assert_eq!(
-        told["discounts"][0]["promotion_code"],
-        discount.promo.promotion_code_id
-    );
+    assert_eq!(told["discounts"][0]["promotion_code"], discount.promo.promotion_code_id);
     assert_eq!(told["discounts"][0]["source"]["coupon"]["percent_off"], 20);
 }
 
@@ -65,10 +52,7 @@ async fn a_discount_leads_to_its_coupon_after_the_coupon_was_deleted() {
         sale.subscription
     );
     let coupon = &stripe.get(&path).await.body["discounts"][0]["source"]["coupon"];
-    assert_eq!(
-        (&coupon["id"], &coupon["valid"]),
-        (&json!("launch"), &json!(false))
-    );
+    assert_eq!((&coupon["id"], &coupon["valid"]), (&json!("launch"), &json!(false)));
 }
 
 #[tokio::test]
@@ -92,16 +76,10 @@ async fn what_cannot_be_expanded_is_refused() {
     }
     let list = "/v1/promotion_codes?expand[]";
     assert_eq!(
-        stripe
-            .get(&format!("{list}=promotion.coupon"))
-            .await
-            .refusal(),
+        stripe.get(&format!("{list}=promotion.coupon")).await.refusal(),
         wrong("expand")
     );
-    let told = stripe
-        .get(&format!("{list}=data.promotion.coupon"))
-        .await
-        .body;
+    let told = stripe.get(&format!("{list}=data.promotion.coupon")).await.body;
     assert_eq!(told["data"][0]["promotion"]["coupon"]["id"], "launch");
 }
 
@@ -109,16 +87,11 @@ async fn what_cannot_be_expanded_is_refused() {
 async fn a_sale_is_found_from_its_payment() {
     let stripe = Stripe::start().await;
     let mut sale = sold(&stripe).await;
-    let refunds = sale.refund(
-        super::super::Shape::Endive,
-        Some(1500),
-        super::super::Paid::First,
-    );
+    let refunds = sale.refund(super::super::Shape::Endive, Some(1500), super::super::Paid::First);
     sale.sync(&stripe.acme());
     let bill = &sale.bills[0];
     let intent = &bill.payment_intent;
-    let filter =
-        format!("payment[type]=payment_intent&payment[payment_intent]={intent}&status=paid");
+    let filter = format!("payment[type]=payment_intent&payment[payment_intent]={intent}&status=paid");
     let payments = stripe.get(&format!("/v1/invoice_payments?{filter}")).await;
     assert_eq!(payments.body["data"][0]["invoice"], json!(bill.invoice));
     let none = stripe
@@ -133,10 +106,7 @@ async fn a_sale_is_found_from_its_payment() {
         (&charge["payment_intent"], &charge["amount_refunded"]),
         (&json!(intent), &json!(1500))
     );
-    assert_eq!(
-        charge["refunds"]["data"][0]["id"],
-        refunds[1]["data"]["object"]["id"]
-    );
+    assert_eq!(charge["refunds"]["data"][0]["id"], refunds[1]["data"]["object"]["id"]);
     assert_eq!(
         stripe
             .get(&format!("/v1/refunds?charge={}", bill.charge))
@@ -146,17 +116,11 @@ async fn a_sale_is_found_from_its_payment() {
         1
     );
     let sessions = stripe
-        .get(&format!(
-            "/v1/checkout/sessions?subscription={}",
-            sale.subscription
-        ))
+        .get(&format!("/v1/checkout/sessions?subscription={}", sale.subscription))
         .await;
     assert_eq!(sessions.ids(), [sale.facts.session.as_str()]);
     let path = format!("/v1/checkout/sessions/{}", sale.facts.session);
-    assert_eq!(
-        stripe.get(&path).await.body["total_details"]["breakdown"],
-        Value::Null
-    );
+    assert_eq!(stripe.get(&path).await.body["total_details"]["breakdown"], Value::Null);
     let query = "expand[]=total_details.breakdown.discounts.discount";
     let told = stripe.get(&format!("{path}?{query}")).await.body;
     let discount = &told["total_details"]["breakdown"]["discounts"][0];
@@ -170,9 +134,7 @@ async fn a_sale_is_found_from_its_payment() {
 async fn lists_page_from_the_newest_on_in_both_directions() {
     let stripe = Stripe::start().await;
     for n in 1..=5 {
-        stripe
-            .post("/v1/coupons", &format!("id=c{n}&percent_off={n}"))
-            .await;
+        stripe.post("/v1/coupons", &format!("id=c{n}&percent_off={n}")).await;
         stripe.clock.advance(TimeDelta::seconds(1));
     }
     let page = async |query: &str| {
@@ -180,18 +142,9 @@ async fn lists_page_from_the_newest_on_in_both_directions() {
         (page.ids().join(" "), page.body["has_more"] == true)
     };
     assert_eq!(page("limit=2").await, ("c5 c4".into(), true));
-    assert_eq!(
-        page("limit=2&starting_after=c4").await,
-        ("c3 c2".into(), true)
-    );
-    assert_eq!(
-        page("limit=2&starting_after=c2").await,
-        ("c1".into(), false)
-    );
-    assert_eq!(
-        page("limit=2&ending_before=c2").await,
-        ("c4 c3".into(), true)
-    );
+    assert_eq!(page("limit=2&starting_after=c4").await, ("c3 c2".into(), true));
+    assert_eq!(page("limit=2&starting_after=c2").await, ("c1".into(), false));
+    assert_eq!(page("limit=2&ending_before=c2").await, ("c4 c3".into(), true));
     assert_eq!(page("ending_before=c4").await, ("c5".into(), false));
     assert_eq!(
         page(&format!("created[gte]={}", NOW + 3)).await,
@@ -200,17 +153,10 @@ async fn lists_page_from_the_newest_on_in_both_directions() {
     assert_eq!(page(&format!("created={NOW}")).await, ("c1".into(), false));
     assert_eq!(stripe.get("/v1/coupons?limit=0").await.refusal().2, "limit");
     assert_eq!(
-        stripe
-            .get("/v1/coupons?starting_after=c9")
-            .await
-            .refusal()
-            .2,
+        stripe.get("/v1/coupons?starting_after=c9").await.refusal().2,
         "starting_after"
     );
-    assert_eq!(
-        stripe.get("/v1/coupons?name=x").await.refusal(),
-        unknown("name")
-    );
+    assert_eq!(stripe.get("/v1/coupons?name=x").await.refusal(), unknown("name"));
 }
 
 #[tokio::test]
@@ -226,10 +172,7 @@ async fn events_are_listed_for_30_days_by_type_and_by_delivery() {
     event("evt_3", "invoice.voided", NOW, 0);
     let cases = [
         ("", "evt_3 evt_2 evt_1"),
-        (
-            "types[]=invoice.paid&types[]=charge.refunded",
-            "evt_2 evt_1",
-        ),
+        ("types[]=invoice.paid&types[]=charge.refunded", "evt_2 evt_1"),
         ("type=invoice.*", "evt_3 evt_1"),
         ("delivery_success=false", "evt_1"),
         ("ending_before=evt_1&delivery_success=true", ""),
@@ -239,11 +182,7 @@ async fn events_are_listed_for_30_days_by_type_and_by_delivery() {
         if page.status == 200 {
             assert_eq!(page.ids().join(" "), expected, "{query}");
         } else {
-            assert_eq!(
-                (page.refusal().2, expected),
-                (json!("ending_before"), ""),
-                "{query}"
-            );
+            assert_eq!((page.refusal().2, expected), (json!("ending_before"), ""), "{query}");
         }
     }
 }
@@ -257,8 +196,6 @@ async fn accounts_do_not_see_each_other_and_only_test_keys_are_test_accounts() {
     assert_eq!((stripe.acme().is_live(), globex.is_live()), (true, false));
     assert_eq!(stripe.get("/v1/coupons/none").await.refusal(), gone("id"));
     assert_eq!(stripe.get("/v1/nothing").await.status, 404);
-    let bare = stripe
-        .http
-        .get(format!("{}/v1/coupons", stripe.stand_in.url()));
+    let bare = stripe.http.get(format!("{}/v1/coupons", stripe.stand_in.url()));
     assert_eq!(bare.send().await.unwrap().status(), 401);
 }

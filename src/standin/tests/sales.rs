@@ -70,20 +70,14 @@ fn only_shapes_before_basil_hold_the_discount_and_the_charge_on_the_invoice() {
         let subscription = &sale.subscription_created(shape)["data"]["object"];
         let listed = shape != Shape::V2020_08_27;
         assert_eq!(
-            has(
-                subscription,
-                &["discount", "discounts", "current_period_end"]
-            ),
+            has(subscription, &["discount", "discounts", "current_period_end"]),
             [old, listed, old]
         );
         if old {
             for holder in [invoice, subscription] {
                 let discount = &holder["discount"];
                 assert_eq!(
-                    (
-                        &discount["promotion_code"],
-                        &discount["coupon"]["percent_off"]
-                    ),
+                    (&discount["promotion_code"], &discount["coupon"]["percent_off"]),
                     (&json!("promo_sarah"), &json!(20))
                 );
             }
@@ -128,10 +122,7 @@ fn a_line_level_or_second_discount_leaves_no_inline_discount() {
 
 #[test]
 fn the_start_of_a_subscription_is_told_in_stripes_order() {
-    let (paid, trial) = (
-        builder().build(),
-        builder().promo(sarah20()).trial().build(),
-    );
+    let (paid, trial) = (builder().build(), builder().promo(sarah20()).trial().build());
     let kinds = |events: Vec<Value>| -> Vec<String> {
         events
             .iter()
@@ -159,10 +150,7 @@ fn the_start_of_a_subscription_is_told_in_stripes_order() {
         json!([trial.facts.discounts[0].id])
     );
     assert_eq!(events[1]["data"]["object"]["amount_paid"], 0);
-    assert_eq!(
-        events[2]["data"]["object"]["payment_status"],
-        "no_payment_required"
-    );
+    assert_eq!(events[2]["data"]["object"]["payment_status"], "no_payment_required");
     assert_eq!(
         trial.invoice_paid(Shape::Acacia)["data"]["object"]["charge"],
         Value::Null
@@ -183,12 +171,9 @@ fn a_renewal_carries_the_discount_as_long_as_the_coupon_lasts() {
         let mut sale = builder().promo(promo).build();
         let numbers = [sale.renew(), sale.renew_at(NOW + 86_400)];
         assert_eq!(numbers, [1, 2]);
-        let invoices =
-            numbers.map(|it| sale.renewal_paid(it, Shape::Endive)["data"]["object"].clone());
+        let invoices = numbers.map(|it| sale.renewal_paid(it, Shape::Endive)["data"]["object"].clone());
         assert_eq!(
-            invoices
-                .each_ref()
-                .map(|it| it["amount_paid"].as_i64().unwrap()),
+            invoices.each_ref().map(|it| it["amount_paid"].as_i64().unwrap()),
             expected
         );
         assert_eq!(
@@ -206,8 +191,7 @@ fn refunds_are_cumulative_on_the_charge_and_only_2020_embeds_them() {
         let part = sale.refund(shape, Some(1500), Paid::First);
         let rest = sale.refund(shape, None, Paid::First);
         let charge = |events: &[Value]| events[0]["data"]["object"].clone();
-        let told = [charge(&part), charge(&rest)]
-            .map(|it| (it["amount_refunded"].clone(), it["refunded"].clone()));
+        let told = [charge(&part), charge(&rest)].map(|it| (it["amount_refunded"].clone(), it["refunded"].clone()));
         assert_eq!(
             told,
             [(json!(1500), json!(false)), (json!(4000), json!(true))],
@@ -223,9 +207,7 @@ fn refunds_are_cumulative_on_the_charge_and_only_2020_embeds_them() {
         );
         let embedded = charge(&rest)["refunds"]["data"].as_array().map(Vec::len);
         assert_eq!(embedded, (shape == Shape::V2020_08_27).then_some(2));
-        let invoice = shape
-            .is_before_basil()
-            .then(|| json!(sale.bills[0].invoice));
+        let invoice = shape.is_before_basil().then(|| json!(sale.bills[0].invoice));
         assert_eq!(charge(&rest).get("invoice"), invoice.as_ref());
 
         let failed = sale.refund_fails(shape, Paid::First);
@@ -240,37 +222,22 @@ fn refunds_are_cumulative_on_the_charge_and_only_2020_embeds_them() {
 #[test]
 fn a_dispute_keeps_its_id_from_step_to_step() {
     let mut sale: OneOffSale = builder().price(1500).currency("jpy").build_one_off();
-    let steps = [
-        DisputeStep::Created,
-        DisputeStep::FundsWithdrawn,
-        DisputeStep::Lost,
-    ];
+    let steps = [DisputeStep::Created, DisputeStep::FundsWithdrawn, DisputeStep::Lost];
     let events = steps.map(|step| sale.dispute(Shape::Endive, step));
     let told = events
         .each_ref()
         .map(|it| it["data"]["object"]["status"].as_str().unwrap());
     assert_eq!(told, ["needs_response", "needs_response", "lost"]);
     assert_eq!(events[2]["type"], "charge.dispute.closed");
-    assert_eq!(
-        events[0]["data"]["object"]["id"],
-        events[2]["data"]["object"]["id"]
-    );
+    assert_eq!(events[0]["data"]["object"]["id"], events[2]["data"]["object"]["id"]);
 }
 
 #[test]
 fn a_one_off_payment_has_a_session_and_no_invoice() {
-    let sale = builder()
-        .price(1500)
-        .currency("jpy")
-        .promo(sarah20())
-        .build_one_off();
+    let sale = builder().price(1500).currency("jpy").promo(sarah20()).build_one_off();
     let session = &sale.session_completed(Shape::Endive)["data"]["object"];
     assert_eq!(
-        (
-            &session["mode"],
-            &session["amount_total"],
-            &session["invoice"]
-        ),
+        (&session["mode"], &session["amount_total"], &session["invoice"]),
         (&json!("payment"), &json!(1200), &Value::Null)
     );
     assert_eq!(session["payment_intent"], sale.bill.payment_intent);
@@ -287,17 +254,10 @@ fn a_one_off_payment_has_a_session_and_no_invoice() {
 async fn a_code_that_flips_and_a_coupon_that_goes_are_told_in_both_shapes() {
     let stripe = Stripe::start().await;
     let promo = stripe.sarah20().await;
-    assert_eq!(
-        (promo.coupon_id.as_str(), promo.percent_off),
-        ("launch", Some(2000))
-    );
+    assert_eq!((promo.coupon_id.as_str(), promo.percent_off), ("launch", Some(2000)));
     stripe.delete("/v1/coupons/launch").await;
     let acme = stripe.acme();
-    let told = |shape| {
-        acme.promotion_code_updated(&promo.promotion_code_id, shape)
-            .unwrap()["data"]
-            .clone()
-    };
+    let told = |shape| acme.promotion_code_updated(&promo.promotion_code_id, shape).unwrap()["data"].clone();
     let (old, new) = (told(Shape::Basil), told(Shape::Endive));
     assert_eq!(new["previous_attributes"], json!({ "active": true }));
     assert_eq!(

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use serde::Serialize;
+
 use super::Facts;
 
 /// A read from Stripe. Its text form names it in the log.
@@ -28,29 +30,48 @@ impl Request {
     }
 
     /// The query's parameters.
-    pub fn query(&self) -> Vec<(String, String)> {
-        let expand = |fields: &[&str]| {
-            let fields = fields.iter().enumerate();
-            fields
-                .map(|(n, field)| (format!("expand[{n}]"), (*field).to_owned()))
-                .collect()
-        };
-        match self {
-            Self::Invoice(_) => expand(&[
+    pub fn query(&self) -> Query<'_> {
+        let expand: &[&str] = match self {
+            Self::Invoice(_) => &[
                 "discounts",
                 "total_discount_amounts.discount",
                 "lines.data.discounts",
                 "payments",
-            ]),
-            Self::Subscription(_) => expand(&["discounts", "items.data.discounts"]),
-            Self::InvoicePayments(payment_intent) => vec![
-                ("payment[type]".to_owned(), "payment_intent".to_owned()),
-                ("payment[payment_intent]".to_owned(), payment_intent.clone()),
-                ("limit".to_owned(), "100".to_owned()),
             ],
-            Self::PromotionCode(_) => Vec::new(),
+            Self::Subscription(_) => &["discounts", "items.data.discounts"],
+            Self::InvoicePayments(_) | Self::PromotionCode(_) => &[],
+        };
+        let payment = match self {
+            Self::InvoicePayments(payment_intent) => Some(Payment {
+                type_: "payment_intent",
+                payment_intent,
+            }),
+            _ => None,
+        };
+        Query {
+            limit: payment.is_some().then_some(100),
+            payment,
+            expand,
         }
     }
+}
+
+/// A read's parameters (<https://docs.stripe.com/api/expanding_objects>).
+#[derive(Debug, Serialize)]
+pub struct Query<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    expand: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<Payment<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u8>,
+}
+
+#[derive(Debug, Serialize)]
+struct Payment<'a> {
+    #[serde(rename = "type")]
+    type_: &'static str,
+    payment_intent: &'a str,
 }
 
 impl fmt::Display for Request {

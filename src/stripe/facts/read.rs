@@ -253,11 +253,7 @@ fn read_paid(id: &str, object: &Value) -> Result<Paid, Unreadable> {
 
 /// The tax of an invoice from before `total_excluding_tax` (2022-08-01).
 fn tax(object: &Value) -> i64 {
-    let sum = |field: &str| -> i64 {
-        items(&object[field])
-            .filter_map(|part| part["amount"].as_i64())
-            .sum()
-    };
+    let sum = |field: &str| -> i64 { items(&object[field]).filter_map(|part| part["amount"].as_i64()).sum() };
     object["tax"]
         .as_i64()
         .unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))

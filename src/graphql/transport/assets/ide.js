@@ -37,6 +37,7 @@
   input.addEventListener("change", () => {
     sessionStorage.setItem(KEY, input.value.trim());
     socket.terminate();
+    state.textContent = "";
   });
   document.getElementById("bar").addEventListener("submit", (event) => event.preventDefault());
   show.addEventListener("click", () => {

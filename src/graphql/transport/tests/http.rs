@@ -101,10 +101,7 @@ async fn a_request_error_has_no_data_and_shows_in_the_status_of_the_newer_type_o
         ("{ length }", "BAD_USER_INPUT"),
         ("query A { hello } query B { hello }", "BAD_USER_INPUT"),
         ("query A($n: Int!) { hello }", "BAD_USER_INPUT"),
-        (
-            "{nested{nested{nested{nested{nested{hello}}}}}}",
-            "QUERY_TOO_COMPLEX",
-        ),
+        ("{nested{nested{nested{nested{nested{hello}}}}}}", "QUERY_TOO_COMPLEX"),
         ("{a:hello b:hello c:hello d:hello}", "QUERY_TOO_COMPLEX"),
     ] {
         let reply = send(&fixture, query(document)).await;
@@ -126,9 +123,7 @@ async fn nothing_internal_reaches_a_client() {
     let fixture = Fixture::new();
     for field in ["broken", "uncoded"] {
         let mut request = query(&format!("{{ hello {field} }}"));
-        request
-            .headers_mut()
-            .insert("x-request-id", "req-7".parse().unwrap());
+        request.headers_mut().insert("x-request-id", "req-7".parse().unwrap());
         let reply = send(&fixture, request).await;
         assert_eq!(reply.status, StatusCode::OK);
         let expected = json!({
@@ -161,20 +156,12 @@ async fn a_bad_argument_that_only_execution_finds_is_the_clients() {
 async fn get_runs_queries_and_nothing_else() {
     let fixture = Fixture::new();
     let two = "query A($t: String!) { length(text: $t) } mutation B { count }";
-    let parameters = [
-        ("query", two),
-        ("operationName", "A"),
-        ("variables", r#"{"t":"ab"}"#),
-    ];
+    let parameters = [("query", two), ("operationName", "A"), ("variables", r#"{"t":"ab"}"#)];
     let reply = send(&fixture, get(&parameters)).await;
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(reply.json(), json!({"data": {"length": 2}}));
 
-    for (document, name) in [
-        ("mutation { count }", ""),
-        (two, "B"),
-        ("subscription { forever }", ""),
-    ] {
+    for (document, name) in [("mutation { count }", ""), (two, "B"), ("subscription { forever }", "")] {
         let mut parameters = vec![("query", document)];
         if !name.is_empty() {
             parameters.push(("operationName", name));
@@ -198,9 +185,7 @@ async fn a_mutation_runs_to_its_end_when_its_client_hangs_up() {
     let request = send(&fixture, query("mutation { count }"));
     let hung_up = tokio::time::timeout(Duration::from_millis(10), request).await;
     assert!(hung_up.is_err());
-    fixture
-        .until(|tally| tally.mutations.load(Ordering::SeqCst) == 1)
-        .await;
+    fixture.until(|tally| tally.mutations.load(Ordering::SeqCst) == 1).await;
 }
 
 #[tokio::test]
@@ -214,10 +199,7 @@ async fn a_browser_gets_the_page_and_its_files() {
     };
     let reply = send(&fixture, page("/graphql")).await;
     assert_eq!(reply.status, StatusCode::OK);
-    assert_eq!(
-        reply.header(header::CONTENT_TYPE),
-        "text/html; charset=utf-8"
-    );
+    assert_eq!(reply.header(header::CONTENT_TYPE), "text/html; charset=utf-8");
     let policy = reply.header(header::CONTENT_SECURITY_POLICY);
     assert!(policy.contains("script-src 'self';"), "{policy}");
 

@@ -14,9 +14,7 @@ use std::{
     time::Duration,
 };
 
-use async_graphql::{
-    Context, Error, ErrorExtensions, Object, Request, Result, Schema, Subscription,
-};
+use async_graphql::{Context, Error, ErrorExtensions, Object, Request, Result, Schema, Subscription};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -33,9 +31,9 @@ impl Query {
     }
 
     async fn me(&self, ctx: &Context<'_>) -> Result<String> {
-        let who = ctx.data_opt::<Who>().ok_or_else(|| {
-            Error::new("sign in first").extend_with(|_, it| it.set("code", "UNAUTHENTICATED"))
-        })?;
+        let who = ctx
+            .data_opt::<Who>()
+            .ok_or_else(|| Error::new("sign in first").extend_with(|_, it| it.set("code", "UNAUTHENTICATED")))?;
         Ok(who.0.clone())
     }
 
@@ -45,9 +43,7 @@ impl Query {
 
     /// Fails as a database does.
     async fn broken(&self) -> Option<Result<i32>> {
-        Some(Err(
-            std::io::Error::other("SQLSTATE 42P01: no such table").into()
-        ))
+        Some(Err(std::io::Error::other("SQLSTATE 42P01: no such table").into()))
     }
 
     /// Fails with words and no code.
@@ -168,9 +164,7 @@ impl Gateway for TestGateway {
     }
 
     fn prepare(&self, request: Request, caller: Option<&Caller>, request_id: &str) -> Request {
-        let request = request
-            .data(RequestId(request_id.to_owned()))
-            .data(self.tally.clone());
+        let request = request.data(RequestId(request_id.to_owned())).data(self.tally.clone());
         match caller {
             Some(caller) => request.data(Who(caller.name.clone())),
             None => request,

@@ -12,25 +12,14 @@ async fn all_kinds_of_operation_run_and_complete() {
     let fixture = Fixture::new();
     let mut socket = fixture.open("olivia").await;
     socket.subscribe("q", "{ me }").await;
-    assert_eq!(
-        socket.receive().await,
-        next("q", json!({"data": {"me": "olivia"}}))
-    );
+    assert_eq!(socket.receive().await, next("q", json!({"data": {"me": "olivia"}})));
     assert_eq!(socket.receive().await, complete("q"));
     socket.subscribe("m", "mutation { count }").await;
-    assert_eq!(
-        socket.receive().await,
-        next("m", json!({"data": {"count": 1}}))
-    );
+    assert_eq!(socket.receive().await, next("m", json!({"data": {"count": 1}})));
     assert_eq!(socket.receive().await, complete("m"));
-    socket
-        .subscribe("s", "subscription { ticks(upTo: 2) }")
-        .await;
+    socket.subscribe("s", "subscription { ticks(upTo: 2) }").await;
     for tick in 1..=2 {
-        assert_eq!(
-            socket.receive().await,
-            next("s", json!({"data": {"ticks": tick}}))
-        );
+        assert_eq!(socket.receive().await, next("s", json!({"data": {"ticks": tick}})));
     }
     assert_eq!(socket.receive().await, complete("s"));
     fixture
@@ -45,10 +34,7 @@ async fn an_invalid_document_answers_error_and_nothing_after_it() {
     for (document, code) in [
         ("{", "BAD_USER_INPUT"),
         ("subscription { nothing }", "BAD_USER_INPUT"),
-        (
-            "{nested{nested{nested{nested{nested{hello}}}}}}",
-            "QUERY_TOO_COMPLEX",
-        ),
+        ("{nested{nested{nested{nested{nested{hello}}}}}}", "QUERY_TOO_COMPLEX"),
         ("{ panics }", "INTERNAL"),
         ("subscription { panics }", "INTERNAL"),
     ] {
@@ -77,10 +63,7 @@ async fn an_error_of_execution_comes_as_next() {
 
     socket.subscribe("2", "subscription { refused }").await;
     let message = socket.receive().await;
-    assert_eq!(
-        message["payload"]["errors"][0]["extensions"]["code"],
-        "FORBIDDEN"
-    );
+    assert_eq!(message["payload"]["errors"][0]["extensions"]["code"], "FORBIDDEN");
     assert_eq!(socket.receive().await, complete("2"));
 }
 
@@ -88,13 +71,8 @@ async fn an_error_of_execution_comes_as_next() {
 async fn pings_are_answered_with_what_they_carry() {
     let fixture = Fixture::new();
     let mut socket = fixture.connect().await;
-    socket
-        .send(json!({"type": "ping", "payload": {"n": 1}}))
-        .await;
-    assert_eq!(
-        socket.receive().await,
-        json!({"type": "pong", "payload": {"n": 1}})
-    );
+    socket.send(json!({"type": "ping", "payload": {"n": 1}})).await;
+    assert_eq!(socket.receive().await, json!({"type": "pong", "payload": {"n": 1}}));
     socket.send(json!({"type": "pong"})).await;
     socket.send(json!({"type": "ping"})).await;
     assert_eq!(socket.receive().await, json!({"type": "pong"}));
@@ -147,8 +125,5 @@ async fn each_operation_has_its_own_request_id() {
         ids.push(message["payload"]["data"]["requestId"].to_string());
         socket.receive().await;
     }
-    assert!(
-        ids[0].ends_with("/1\"") && ids[1].ends_with("/2\""),
-        "{ids:?}"
-    );
+    assert!(ids[0].ends_with("/1\"") && ids[1].ends_with("/2\""), "{ids:?}");
 }

@@ -29,19 +29,12 @@ async fn only_json_is_taken() {
             set(&mut request, header::CONTENT_TYPE, content_type);
         }
         let reply = send(&fixture, request).await;
-        assert_eq!(
-            reply.status,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "{content_type:?}"
-        );
+        assert_eq!(reply.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type:?}");
         assert_eq!(reply.code(), "BAD_USER_INPUT");
     }
     let mut twice = post(body);
     set(&mut twice, header::CONTENT_TYPE, "text/plain");
-    assert_eq!(
-        send(&fixture, twice).await.status,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE
-    );
+    assert_eq!(send(&fixture, twice).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 
 #[tokio::test]
@@ -68,19 +61,12 @@ async fn a_body_of_the_wrong_shape_is_400_with_words() {
             r#"{"query":"{hello}","operationName":1}"#,
             "operationName is not a string",
         ),
-        (
-            r#"{"query":"{hello}","variables":[]}"#,
-            "variables is not an object",
-        ),
-        (
-            r#"{"query":"{hello}","extensions":""}"#,
-            "extensions is not an object",
-        ),
+        (r#"{"query":"{hello}","variables":[]}"#, "variables is not an object"),
+        (r#"{"query":"{hello}","extensions":""}"#, "extensions is not an object"),
     ] {
         let reply = send(&fixture, post(body)).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
-        let expected =
-            json!({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT"}}]});
+        let expected = json!({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT"}}]});
         assert_eq!(reply.json(), expected);
     }
 }

@@ -1,0 +1,215 @@
+//! Puts the parts together: the rules, the workers, and the routes.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use secrecy::SecretString;
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::jwt::Tokens,
+    clock::Clock,
+    config::Config,
+    db::Db,
+    directory::{Directory, Name},
+    domain::{Domain, Outbox, brands},
+    error::Result,
+    gateway::Gateway,
+    graphql::{
+        schema,
+        transport::{self, TransportSettings},
+    },
+    live::Live,
+    rest::{health, layers, stripe_webhook},
+    stripe::{
+        client::Stripe,
+        fetch::Fetcher,
+        inbox::{Inbox, inbox},
+        operations::Operations,
+        process::Processor,
+    },
+    telemetry, worker,
+};
+
+/// How often the inbox is looked at without a wake-up.
+const INBOX_INTERVAL: Duration = Duration::from_millis(500);
+const OPERATIONS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a stop waits for work in hand.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running instance, but for its listener.
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    pub domain: Domain,
+    pub directory: Directory,
+    pub tokens: Tokens,
+    pub live: Live,
+    pub processor: Processor,
+    pub operations: Operations,
+    pub shutdown: CancellationToken,
+    inbox: Inbox,
+    tasks: TaskTracker,
+    batcher: tokio::task::JoinHandle<()>,
+}
+
+impl App {
+    /// Opens and migrates the database, and starts the workers.
+    pub async fn start(config: Config, jwt_secret: &SecretString, clock: Clock) -> Result<Self> {
+        telemetry::metrics();
+        let db = Db::open(&config.database).await?;
+        db.migrate().await?;
+        let directory = Directory::new(db.clone(), &config);
+        let stripe = Stripe::new(&config.stripe_api_base);
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let [events_due, operations_due, told] = std::array::from_fn(|_| Arc::new(Notify::new()));
+        let operations = Operations {
+            db: db.clone(),
+            clock: clock.clone(),
+            directory: directory.clone(),
+            stripe: stripe.clone(),
+            wake: operations_due.clone(),
+        };
+        let domain = Domain {
+            db: db.clone(),
+            clock: clock.clone(),
+            outbox: Arc::new(operations.clone()),
+        };
+        let fetcher = Fetcher {
+            db: db.clone(),
+            clock: clock.clone(),
+            directory: directory.clone(),
+            stripe,
+        };
+        let processor = Processor::new(db.clone(), clock.clone(), fetcher, told.clone());
+        let (inbox, batcher) = inbox(db.clone(), clock.clone());
+        let committed = events_due.clone();
+        let batcher = tokio::spawn(batcher.run(move || committed.notify_one()));
+        spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
+        Ok(Self {
+            tokens: Tokens::new(jwt_secret, &config.jwt_issuer, &config.jwt_audience),
+            live: Live::new(domain.clone(), told, tasks.clone(), shutdown.clone()),
+            config,
+            clock,
+            db,
+            domain,
+            directory,
+            processor,
+            operations,
+            shutdown,
+            inbox,
+            tasks,
+            batcher,
+        })
+    }
+
+    /// What waits for a Stripe key is owed again where the settings have one now.
+    pub async fn resume_waiting_operations(&self) -> Result<()> {
+        let Some(account) = self.directory.get(Name::Default).await? else {
+            return Ok(());
+        };
+        let Some(key) = &account.secrets.secret_key else {
+            return Ok(());
+        };
+        let txn = self.db.begin().await?;
+        brands::owe_again_in_txn(&txn, account.brand.id, brands::is_live_key(key)).await?;
+        txn.commit().await?;
+        self.operations.wake();
+        Ok(())
+    }
+
+    /// All routes.
+    pub fn router(&self) -> Router {
+        let gateway = Gateway {
+            schema: schema::build(),
+            tokens: self.tokens.clone(),
+            directory: self.directory.clone(),
+            domain: self.domain.clone(),
+            live: self.live.clone(),
+        };
+        let mut settings = TransportSettings::new(self.clock.clone(), self.shutdown.clone());
+        settings.tasks = self.tasks.clone();
+        let webhook = stripe_webhook::StripeWebhook {
+            directory: self.directory.clone(),
+            inbox: self.inbox.clone(),
+            clock: self.clock.clone(),
+        };
+        let health = health::Health {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+        };
+        let routes = Router::new()
+            .merge(transport::router(gateway, settings))
+            .merge(stripe_webhook::router(webhook))
+            .merge(health::router(health));
+        layers::wrap(routes, self.clock.clone(), &self.config.cors_origins)
+    }
+
+    /// Serves until the shutdown, then lets work in hand finish: what is not done is still in its row.
+    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+        let shutdown = self.shutdown.clone();
+        let served = {
+            let shutdown = shutdown.clone();
+            let server = axum::serve(listener, self.router()).with_graceful_shutdown(shutdown.cancelled_owned());
+            let server = tokio::spawn(server.into_future());
+            self.shutdown.cancelled().await;
+            tokio::time::timeout(STOP_TIMEOUT, server).await
+        };
+        self.stop().await;
+        match served {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(std::io::Error::other(error)),
+            Err(_) => {
+                tracing::warn!("some requests did not end in time");
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the workers and closes the database.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.operations.wake();
+        self.tasks.close();
+        self.processor.fetching.close();
+        let work = async {
+            self.tasks.wait().await;
+            self.processor.fetching.wait().await;
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, work).await.is_err() {
+            tracing::warn!("some work did not end in time; it will be taken up again");
+        }
+        drop(self.inbox);
+        if tokio::time::timeout(STOP_TIMEOUT, self.batcher).await.is_err() {
+            tracing::warn!("the inbox did not end in time");
+        }
+        self.db.close().await;
+    }
+}
+
+fn spawn_workers(
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+    processor: &Processor,
+    events_due: Arc<Notify>,
+    operations: &Operations,
+) {
+    let (processor, operations) = (processor.clone(), operations.clone());
+    let operations_due = operations.wake.clone();
+    tasks.spawn(worker::run(
+        "inbox",
+        events_due,
+        INBOX_INTERVAL,
+        shutdown.clone(),
+        async move || processor.run_due().await,
+    ));
+    tasks.spawn(worker::run(
+        "operations",
+        operations_due,
+        OPERATIONS_INTERVAL,
+        shutdown.clone(),
+        async move || operations.run_due().await,
+    ));
+}

@@ -1,0 +1,339 @@
+//! The command line. What a command prints for a program to read is alone on standard output.
+
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use entity::{
+    affiliate,
+    brand::{self, Tier},
+    id::AffiliateId,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use secrecy::SecretString;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::{
+    app::App,
+    auth::{
+        Role,
+        jwt::{Grant, Mode, Tokens},
+        roles,
+    },
+    clock::Clock,
+    config::Config,
+    db::Db,
+    demo,
+    domain::brands::{self, BrandInput},
+    error::{Error, UserError},
+    first_run, telemetry,
+};
+
+/// Why a command failed: one line, or one for each mistake.
+type Failure = Box<dyn std::error::Error>;
+
+/// Names the flags of a refused input.
+fn of(error: Error) -> Failure {
+    match error {
+        Error::User(problems) => {
+            let line = |problem: &UserError| format!("--{}: {}", problem.field.join("."), problem.message);
+            problems.iter().map(line).collect::<Vec<_>>().join("\n").into()
+        }
+        error => error.into(),
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Coupon-code affiliate attribution on Stripe.
+#[derive(Parser)]
+#[command(name = "rekomi", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Show the whole product on made-up sales, on this machine alone.
+    Demo(demo::Options),
+    /// Create, change and list brands.
+    #[command(subcommand)]
+    Brand(BrandCommand),
+    /// Print a token for the API.
+    Token(TokenArgs),
+    /// Print the GraphQL schema.
+    Schema,
+    /// Bring the database's schema up to date; `serve` does so by itself.
+    Migrate,
+    /// Copy a live SQLite database to a new file.
+    Backup { file: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum BrandCommand {
+    /// Create a brand and print it as JSON. The first one becomes the default.
+    Create {
+        #[arg(long)]
+        name: String,
+        /// In URLs: a-z, 0-9 and -. Made from the name when left out.
+        #[arg(long)]
+        slug: Option<String>,
+        #[command(flatten)]
+        settings: BrandSettings,
+    },
+    /// Change a brand and print it as JSON.
+    Update {
+        /// Which brand.
+        #[arg(long)]
+        slug: String,
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        settings: BrandSettings,
+    },
+    /// Print all brands as JSON, one a line.
+    List,
+}
+
+#[derive(Args)]
+struct BrandSettings {
+    /// Left out for a new brand: starter, with a trial of 14 days.
+    #[arg(long, value_enum)]
+    tier: Option<TierArg>,
+    /// From now on; 0 ends a trial.
+    #[arg(long)]
+    trial_days: Option<i32>,
+    /// Serve `/webhooks/stripe` and the single-brand settings.
+    #[arg(long)]
+    default: bool,
+    /// An IANA time zone, such as Europe/Berlin.
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// The Connect account (acct_…) whose events are the brand's.
+    #[arg(long)]
+    stripe_account: Option<String>,
+    /// `-` reads it from standard input, `@FILE` from a file.
+    #[arg(long, allow_hyphen_values = true)]
+    stripe_secret_key: Option<String>,
+    /// May be repeated while one is rotated; `-` and `@FILE` as above.
+    #[arg(long, allow_hyphen_values = true)]
+    stripe_webhook_secret: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TierArg {
+    Starter,
+    Growth,
+    Pro,
+}
+
+#[derive(Args)]
+struct TokenArgs {
+    /// The brand's slug.
+    #[arg(long)]
+    brand: String,
+    #[arg(long, value_enum)]
+    role: Role,
+    /// The affiliate's id, for that role.
+    #[arg(long)]
+    affiliate: Option<AffiliateId>,
+    /// Left out: the mode of the brand's Stripe key.
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Such as 15m, 1h, 30d.
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    ttl: Duration,
+}
+
+/// Runs a command.
+pub async fn run(cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Schema => print(&crate::graphql::schema::sdl()),
+        Command::Demo(options) => demo::run(options).await.map_err(Failure::from),
+        Command::Serve => serve(Config::from_env()?).await,
+        Command::Migrate => open(&Config::from_env()?).await.map(drop),
+        Command::Backup { file } => backup(&Config::from_env()?, &file).await,
+        Command::Brand(command) => brand(&Config::from_env()?, command).await,
+        Command::Token(args) => token(&Config::from_env()?, args).await,
+    }
+}
+
+fn print(text: &str) -> Outcome {
+    Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
+}
+
+async fn open(config: &Config) -> Result<Db, Failure> {
+    let db = Db::open(&config.database).await?;
+    db.migrate().await?;
+    Ok(db)
+}
+
+async fn serve(config: Config) -> Outcome {
+    telemetry::start_logs(&config)?;
+    let secret = first_run::jwt_secret(&config, true)?;
+    if secret.made
+        && let Some(file) = config.secret_file()
+    {
+        tracing::info!(file = %file.display(), "REKOMI_JWT_SECRET is not set: made a secret and kept it in a file");
+    }
+    let (listen, public_url) = (config.listen, config.public_url.clone());
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| Failure::from(format!("REKOMI_LISTEN: cannot listen on {listen}: {error}")))?;
+    let app = App::start(config, &secret.secret, Clock::system()).await.map_err(of)?;
+    if brands::list(&app.db).await.map_err(of)?.is_empty() {
+        tracing::info!("there is no brand yet; make one: rekomi brand create --name \"My brand\"");
+    }
+    app.resume_waiting_operations().await.map_err(of)?;
+    tracing::info!(%listen, graphql = %public_url.join("graphql").map(String::from).unwrap_or_default(), "serving");
+    let shutdown = app.shutdown.clone();
+    tokio::spawn(async move {
+        stop_signal().await;
+        tracing::info!("stopping");
+        shutdown.cancel();
+    });
+    Ok(app.serve(listener).await?)
+}
+
+/// Ends when the process is asked to stop.
+pub async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}
+
+async fn backup(config: &Config, file: &std::path::Path) -> Outcome {
+    if file.exists() {
+        return Err(Failure::from(format!("{} is there already", file.display())));
+    }
+    let name = file
+        .to_str()
+        .ok_or_else(|| Failure::from("the file's name is not UTF-8"))?;
+    open(config).await?.backup(name).await?;
+    eprintln!("copied to {name}");
+    Ok(())
+}
+
+async fn brand(config: &Config, command: BrandCommand) -> Outcome {
+    let db = open(config).await?;
+    let clock = Clock::system();
+    let brand = match command {
+        BrandCommand::List => {
+            for brand in brands::list(&db).await.map_err(of)? {
+                print(&describe(&brand).to_string())?;
+            }
+            return Ok(());
+        }
+        BrandCommand::Create { name, slug, settings } => {
+            let input = BrandInput {
+                name: Some(name),
+                slug,
+                ..settings.read()?
+            };
+            brands::create(&db, &clock, &config.vault, &input).await
+        }
+        BrandCommand::Update { slug, name, settings } => {
+            let input = BrandInput {
+                name,
+                ..settings.read()?
+            };
+            brands::update(&db, &clock, &config.vault, &slug, &input).await
+        }
+    };
+    print(&describe(&brand.map_err(of)?).to_string())
+}
+
+impl BrandSettings {
+    fn read(self) -> Result<BrandInput, Failure> {
+        let secrets = self.stripe_webhook_secret.iter().map(|given| secret(given));
+        Ok(BrandInput {
+            tier: self.tier.map(|tier| match tier {
+                TierArg::Starter => Tier::Starter,
+                TierArg::Growth => Tier::Growth,
+                TierArg::Pro => Tier::Pro,
+            }),
+            trial_days: self.trial_days,
+            make_default: self.default,
+            time_zone: self.time_zone,
+            stripe_account: self.stripe_account,
+            stripe_secret_key: self.stripe_secret_key.as_deref().map(secret).transpose()?,
+            stripe_webhook_secrets: secrets.collect::<Result<_, _>>()?,
+            ..BrandInput::default()
+        })
+    }
+}
+
+/// A secret given as it is, or by `-` on standard input, or by `@FILE`.
+fn secret(given: &str) -> Result<SecretString, Failure> {
+    let text = match given.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| Failure::from(format!("{file}: {error}")))?,
+        None if given == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            text
+        }
+        None => given.to_owned(),
+    };
+    Ok(text.trim().into())
+}
+
+fn describe(brand: &brand::Model) -> serde_json::Value {
+    json!({
+        "id": brand.id,
+        "slug": brand.slug,
+        "name": brand.name,
+        "tier": brand.tier,
+        "trialEndsAt": brand.trial_ends_at,
+        "default": brand.is_default,
+        "timeZone": brand.time_zone,
+        "stripeAccount": brand.stripe_account,
+        "hasStripeSecretKey": brand.stripe_secret_key.is_some(),
+        "hasStripeWebhookSecret": brand.stripe_webhook_secrets.is_some(),
+    })
+}
+
+async fn token(config: &Config, args: TokenArgs) -> Outcome {
+    let db = open(config).await?;
+    let found = brands::by_slug(db.reader(), &args.brand).await.map_err(of)?;
+    let brand = found.ok_or_else(|| Failure::from(format!("--brand: there is no brand {:?}", args.brand)))?;
+    if roles::names_affiliate(args.role) != args.affiliate.is_some() {
+        return Err(Failure::from(
+            "--affiliate: it goes with --role affiliate, and only with it",
+        ));
+    }
+    if let Some(id) = args.affiliate {
+        let row = affiliate::Entity::find_by_id(id).filter(affiliate::Column::BrandId.eq(brand.id));
+        let row = row.one(db.reader()).await?;
+        row.ok_or_else(|| Failure::from("--affiliate: the brand has no such affiliate"))?;
+    }
+    let secret = first_run::jwt_secret(config, false)?;
+    let ttl = TimeDelta::from_std(args.ttl).map_err(|_| Failure::from("--ttl: too long"))?;
+    let grant = Grant {
+        subject: args.affiliate.map_or_else(|| "cli".to_owned(), |id| id.to_string()),
+        brand: brand.id,
+        role: args.role,
+        affiliate: args.affiliate,
+        mode: args.mode,
+        ttl,
+    };
+    let tokens = Tokens::new(&secret.secret, &config.jwt_issuer, &config.jwt_audience);
+    print(&tokens.issue(grant, Clock::system().now())?)
+}

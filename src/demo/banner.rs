@@ -1,0 +1,79 @@
+//! What the demo prints: where things are, a token per role, and what to try.
+
+use chrono::TimeDelta;
+
+use super::world::World;
+use crate::{
+    app::App,
+    auth::{
+        Role,
+        jwt::{Grant, InvalidToken, Mode},
+    },
+};
+
+const QUERY: &str = "{ conversions(first: 5) { totalCount nodes { source kind status amount { amount currency } \
+                     commission { amount } affiliate { name } } } }";
+const SUBSCRIPTION: &str = "subscription { conversionCreated { cursor conversion { source amount { amount currency } \
+                            affiliate { name } } } }";
+
+pub fn print(app: &App, world: &World, base: &str) -> Result<(), InvalidToken> {
+    let token = |role, affiliate| {
+        let grant = Grant {
+            subject: "demo".into(),
+            brand: world.brand.id,
+            role,
+            affiliate,
+            mode: Some(Mode::Live),
+            ttl: TimeDelta::hours(24),
+        };
+        app.tokens.issue(grant, app.clock.now())
+    };
+    let owner = token(Role::Owner, None)?;
+    let manager = token(Role::Manager, None)?;
+    let analyst = token(Role::Analyst, None)?;
+    let affiliate = token(Role::Affiliate, Some(world.affiliate.id))?;
+    let name = &world.affiliate.name;
+    let encode = |text: &str| {
+        url::form_urlencoded::byte_serialize(text.as_bytes())
+            .collect::<String>()
+            .replace('+', "%20")
+    };
+    let ide = |query: &str| format!("{base}/graphql#token={owner}&query={}", encode(query));
+    let socket = base.replacen("http", "ws", 1);
+    println!(
+        "
+Rekomi demo: made-up sales against a Stripe stand-in; everything else is real. Ctrl-C ends it.
+
+  GraphQL        {base}/graphql      (in a browser: GraphiQL)
+  Subscriptions  {socket}/graphql/ws   (graphql-transport-ws)
+  Webhook        {base}/webhooks/stripe/{slug}
+  Metrics        {base}/metrics
+
+Look around in GraphiQL, signed in as the owner:
+  {explore}
+
+Watch sales come in, live, in GraphiQL:
+  {watch}
+
+Or paste this query, or this curl line:
+  {QUERY}
+
+  curl -s {base}/graphql -H 'content-type: application/json' -H \"authorization: Bearer $TOKEN\" \\
+    -d '{{\"query\":\"{QUERY}\"}}'
+
+To subscribe from a program: connect to {socket}/graphql/ws with the sub-protocol graphql-transport-ws,
+send connection_init with {{\"authorization\":\"Bearer $TOKEN\"}}, and subscribe to
+  {SUBSCRIPTION}
+
+Tokens, good for 24 hours (export TOKEN=…):
+  owner      {owner}
+  manager    {manager}
+  analyst    {analyst}
+  affiliate  {affiliate}   ({name})
+",
+        slug = world.brand.slug,
+        explore = ide(QUERY),
+        watch = ide(SUBSCRIPTION),
+    );
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Campaigns.
+
+use std::sync::Arc;
+
+use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use entity::{campaign, campaign_rule, id::CampaignId};
+use rust_decimal::Decimal;
+
+use super::{
+    errors::UserError,
+    loaders::Loaders,
+    scalars::{Money, MoneyInput, present},
+};
+use crate::{
+    domain::campaigns::{CommissionInput, CreateCampaign, UpdateCampaign},
+    money,
+};
+
+/// For how long a customer's sales earn a commission.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "entity::campaign_rule::CommissionDuration")]
+pub enum CommissionDuration {
+    /// The first sale above zero.
+    FirstSale,
+    /// `commissionMonths` from the first sale above zero.
+    Months,
+    /// All of them.
+    Lifetime,
+}
+
+/// Which of several clicks counts.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "entity::campaign::ClickModel")]
+pub enum ClickModel {
+    FirstClick,
+    LastClick,
+}
+
+/// A campaign: what its affiliates promote, and what it pays them.
+#[derive(Clone)]
+pub struct Campaign {
+    pub row: Arc<campaign::Model>,
+    pub loaders: Arc<Loaders>,
+}
+
+impl Campaign {
+    async fn rule(&self) -> async_graphql::Result<Arc<campaign_rule::Model>> {
+        present(self.loaders.rule(self.row.id).await, "rule")
+    }
+}
+
+#[Object]
+impl Campaign {
+    /// `cmp_…`
+    pub async fn id(&self) -> ID {
+        self.row.id.to_string().into()
+    }
+
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Where its links lead.
+    async fn landing_url(&self) -> &str {
+        &self.row.landing_url
+    }
+
+    /// Whether affiliates may mint codes of their own in it, where the coupon allows it too.
+    async fn affiliates_can_manage_codes(&self) -> bool {
+        self.row.affiliates_can_manage_codes
+    }
+
+    /// What it pays of the paid amount, in percent; null when it pays a flat amount.
+    async fn commission_percent(&self) -> async_graphql::Result<Option<Decimal>> {
+        Ok(self.rule().await?.percent_bps.map(money::percent))
+    }
+
+    /// What it pays for a sale; null when it pays a percentage.
+    async fn commission_flat(&self) -> async_graphql::Result<Option<Money>> {
+        let rule = self.rule().await?;
+        let flat = rule.flat_amount.zip(rule.flat_currency.as_deref());
+        flat.map(|(amount, currency)| Money::new(amount, currency)).transpose()
+    }
+
+    /// For how long a customer's sales earn.
+    async fn commission_duration(&self) -> async_graphql::Result<CommissionDuration> {
+        Ok(self.rule().await?.duration.into())
+    }
+
+    /// For `MONTHS`: how many.
+    async fn commission_months(&self) -> async_graphql::Result<Option<i32>> {
+        Ok(self.rule().await?.duration_months)
+    }
+
+    /// Which of several clicks counts.
+    async fn click_model(&self) -> ClickModel {
+        self.row.click_model.into()
+    }
+
+    /// How long before a sale a click still counts. Days.
+    async fn cookie_window_days(&self) -> i32 {
+        self.row.cookie_window_days
+    }
+
+    /// How long a commission is held before it is due. Days.
+    async fn hold_days(&self) -> async_graphql::Result<i32> {
+        Ok(self.rule().await?.hold_days)
+    }
+}
+
+/// What a sale earns: a percentage or a flat amount.
+#[derive(OneofObject, Clone, Debug)]
+pub enum CommissionRuleInput {
+    /// Above 0 and at most 100, with at most two decimals.
+    Percent(Decimal),
+    /// The same for every sale above zero.
+    Flat(MoneyInput),
+}
+
+impl From<CommissionRuleInput> for CommissionInput {
+    fn from(input: CommissionRuleInput) -> Self {
+        match input {
+            CommissionRuleInput::Percent(percent) => Self::Percent(percent),
+            CommissionRuleInput::Flat(money) => Self::Flat {
+                minor_units: money.minor_units.0,
+                currency: money.currency,
+            },
+        }
+    }
+}
+
+/// A new campaign.
+#[derive(InputObject, Clone, Debug)]
+pub struct CreateCampaignInput {
+    /// At most 200 characters.
+    name: String,
+    /// An http or https URL.
+    landing_url: String,
+    commission: CommissionRuleInput,
+    #[graphql(default_with = "CommissionDuration::Lifetime")]
+    commission_duration: CommissionDuration,
+    /// For `MONTHS` alone: from 1 to 1200.
+    commission_months: Option<i32>,
+    #[graphql(default_with = "ClickModel::LastClick")]
+    click_model: ClickModel,
+    /// From 1 to 3650.
+    #[graphql(default = 60)]
+    cookie_window_days: i32,
+    /// From 0 to 3650.
+    #[graphql(default = 30)]
+    hold_days: i32,
+    #[graphql(default = true)]
+    affiliates_can_manage_codes: bool,
+}
+
+impl From<CreateCampaignInput> for CreateCampaign {
+    fn from(input: CreateCampaignInput) -> Self {
+        Self {
+            name: input.name,
+            landing_url: input.landing_url,
+            commission: input.commission.into(),
+            duration: input.commission_duration.into(),
+            months: input.commission_months,
+            click_model: input.click_model.into(),
+            cookie_window_days: input.cookie_window_days,
+            hold_days: input.hold_days,
+            affiliates_can_manage_codes: input.affiliates_can_manage_codes,
+        }
+    }
+}
+
+/// What is left out stays as it is. A changed commission counts for sales from now on.
+#[derive(InputObject, Clone, Debug)]
+pub struct UpdateCampaignInput {
+    id: ID,
+    name: Option<String>,
+    landing_url: Option<String>,
+    commission: Option<CommissionRuleInput>,
+    commission_duration: Option<CommissionDuration>,
+    commission_months: Option<i32>,
+    click_model: Option<ClickModel>,
+    cookie_window_days: Option<i32>,
+    hold_days: Option<i32>,
+    affiliates_can_manage_codes: Option<bool>,
+}
+
+impl UpdateCampaignInput {
+    pub fn decode(self) -> (Option<CampaignId>, UpdateCampaign) {
+        let change = UpdateCampaign {
+            name: self.name,
+            landing_url: self.landing_url,
+            commission: self.commission.map(Into::into),
+            duration: self.commission_duration.map(Into::into),
+            months: self.commission_months,
+            click_model: self.click_model.map(Into::into),
+            cookie_window_days: self.cookie_window_days,
+            hold_days: self.hold_days,
+            affiliates_can_manage_codes: self.affiliates_can_manage_codes,
+        };
+        (super::scalars::id(&self.id), change)
+    }
+}
+
+/// The new campaign, or what to mend.
+#[derive(SimpleObject)]
+pub struct CreateCampaignPayload {
+    pub campaign: Option<Campaign>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The changed campaign, or what to mend.
+#[derive(SimpleObject)]
+pub struct UpdateCampaignPayload {
+    pub campaign: Option<Campaign>,
+    pub user_errors: Vec<UserError>,
+}

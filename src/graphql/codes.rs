@@ -1,0 +1,154 @@
+//! Affiliate codes.
+
+use std::sync::Arc;
+
+use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::{code, id::CodeId};
+
+use super::{
+    affiliates::Affiliate,
+    coupons::{CampaignCoupon, StripeSync},
+    errors::{UserError, graphql_error},
+    loaders::Loaders,
+    scalars::{filter_id, id, present},
+};
+use crate::domain::codes::MintCode;
+
+/// Whether a customer can redeem a code.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "entity::code::CodeStatus")]
+pub enum CodeStatus {
+    Active,
+    Inactive,
+}
+
+/// What a customer types at checkout; one Stripe promotion code.
+#[derive(Clone)]
+pub struct AffiliateCode {
+    pub row: Arc<code::Model>,
+    pub loaders: Arc<Loaders>,
+}
+
+impl AffiliateCode {
+    pub fn new(row: code::Model, loaders: &Arc<Loaders>) -> Self {
+        Self {
+            row: Arc::new(row),
+            loaders: loaders.clone(),
+        }
+    }
+}
+
+#[Object]
+impl AffiliateCode {
+    /// `cod_…`
+    pub async fn id(&self) -> ID {
+        self.row.id.to_string().into()
+    }
+
+    /// Upper case; unique within the brand, also against retired codes.
+    async fn code(&self) -> &str {
+        &self.row.code
+    }
+
+    async fn status(&self) -> CodeStatus {
+        self.row.status.into()
+    }
+
+    /// Whose it is.
+    async fn affiliate(&self) -> async_graphql::Result<Affiliate> {
+        let row = present(self.loaders.affiliate(self.row.affiliate_id).await, "affiliate")?;
+        Ok(Affiliate {
+            row,
+            loaders: self.loaders.clone(),
+        })
+    }
+
+    /// What it takes off.
+    async fn coupon(&self) -> async_graphql::Result<CampaignCoupon> {
+        let row = present(self.loaders.coupon(self.row.coupon_id).await, "coupon")?;
+        Ok(CampaignCoupon {
+            row,
+            loaders: self.loaders.clone(),
+        })
+    }
+
+    /// How many redemptions stand now.
+    async fn redemption_count(&self) -> async_graphql::Result<i32> {
+        let count = self.loaders.redemptions(self.row.id).await.map_err(graphql_error)?;
+        Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
+    }
+
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.row.created_at
+    }
+
+    async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
+        let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
+        Ok(StripeSync::new(sync, self.row.stripe_id.clone()))
+    }
+}
+
+/// A new code.
+#[derive(InputObject, Clone, Debug)]
+pub struct MintAffiliateCodeInput {
+    coupon_id: ID,
+    /// Left out by an affiliate: minted for the affiliate itself.
+    affiliate_id: Option<ID>,
+    /// 3 to 32 characters of A-Z, 0-9, - and _, in any case. Left out: generated.
+    code: Option<String>,
+}
+
+impl From<MintAffiliateCodeInput> for MintCode {
+    fn from(input: MintAffiliateCodeInput) -> Self {
+        Self {
+            coupon_id: id(&input.coupon_id),
+            affiliate_id: filter_id(input.affiliate_id.as_ref()),
+            code: input.code,
+        }
+    }
+}
+
+macro_rules! names_a_code {
+    ($($(#[$meta:meta])* $name:ident),+) => {$(
+        $(#[$meta])*
+        #[derive(InputObject, Clone, Debug)]
+        pub struct $name {
+            id: ID,
+        }
+
+        impl $name {
+            pub fn code_id(&self) -> Option<CodeId> {
+                id(&self.id)
+            }
+        }
+    )+};
+}
+
+names_a_code! {
+    /// Which code to switch off.
+    DeactivateAffiliateCodeInput,
+    /// Which code to switch on again.
+    ReactivateAffiliateCodeInput
+}
+
+/// The new code, or what to mend.
+#[derive(SimpleObject)]
+pub struct MintAffiliateCodePayload {
+    pub affiliate_code: Option<AffiliateCode>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The code, switched off, or what to mend.
+#[derive(SimpleObject)]
+pub struct DeactivateAffiliateCodePayload {
+    pub affiliate_code: Option<AffiliateCode>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The code, switched on, or what to mend.
+#[derive(SimpleObject)]
+pub struct ReactivateAffiliateCodePayload {
+    pub affiliate_code: Option<AffiliateCode>,
+    pub user_errors: Vec<UserError>,
+}

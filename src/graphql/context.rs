@@ -1,0 +1,61 @@
+//! What every resolver may use: the rules, the live feed, and who asks.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Guard};
+
+use super::{errors::graphql_error, loaders::Loaders};
+use crate::{
+    auth::{Actor, Operation},
+    domain::Domain,
+    error::{Error, Result},
+    live::Live,
+};
+
+/// A caller with the loaders of this request.
+#[derive(Clone)]
+pub struct Requester {
+    pub actor: Actor,
+    pub loaders: Arc<Loaders>,
+}
+
+/// Put into each request by the gateway; nothing else is looked up in the request's data.
+#[derive(Clone)]
+pub struct State {
+    pub domain: Domain,
+    pub live: Live,
+    /// `None` without a token.
+    pub requester: Option<Requester>,
+}
+
+/// Access to the state from a resolver.
+pub trait ContextExt {
+    fn state(&self) -> Result<&State>;
+
+    fn domain(&self) -> Result<&Domain> {
+        Ok(&self.state()?.domain)
+    }
+
+    /// # Errors
+    /// `UNAUTHENTICATED` without a token.
+    fn requester(&self) -> Result<&Requester> {
+        self.state()?.requester.as_ref().ok_or(Error::Unauthenticated)
+    }
+}
+
+impl ContextExt for Context<'_> {
+    fn state(&self) -> Result<&State> {
+        self.data_opt()
+            .ok_or_else(|| Error::Internal("a request without its state".into()))
+    }
+}
+
+/// Lets a field be asked only by roles that may do the operation.
+pub struct May(pub Operation);
+
+impl Guard for May {
+    async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
+        let requester = ctx.requester().map_err(graphql_error)?;
+        requester.actor.require(self.0).map_err(graphql_error)
+    }
+}

@@ -1,0 +1,222 @@
+//! Conversions.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::conversion;
+
+use super::{
+    affiliates::Affiliate,
+    campaigns::Campaign,
+    codes::AffiliateCode,
+    context::ContextExt,
+    errors::graphql_error,
+    loaders::Loaders,
+    scalars::{Money, filter_id, present},
+};
+use crate::domain::{
+    attribution::Step,
+    conversions::{self, Status},
+};
+
+/// What led the customer.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "entity::conversion::AttributionMethod")]
+pub enum AttributionMethod {
+    /// A click on an affiliate's link.
+    Link,
+    /// A code, typed at checkout.
+    Coupon,
+    /// The brand's own server said so.
+    #[graphql(name = "S2S")]
+    S2s,
+}
+
+/// Which sale of a customer it is.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "entity::conversion::ConversionKind")]
+pub enum ConversionKind {
+    /// A subscription's start, with its first invoice.
+    Acquisition,
+    /// A later invoice of a subscription.
+    Renewal,
+    /// A payment without a subscription.
+    OneOff,
+}
+
+/// One reason in an attribution trail.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct AttributionStep {
+    /// The rule that spoke.
+    rule: String,
+    /// What it said.
+    outcome: String,
+    detail: Option<String>,
+}
+
+impl From<Step> for AttributionStep {
+    fn from(step: Step) -> Self {
+        Self {
+            rule: step.rule,
+            outcome: step.outcome,
+            detail: step.detail,
+        }
+    }
+}
+
+/// One credited sale.
+#[derive(Clone)]
+pub struct Conversion {
+    pub row: Arc<conversion::Model>,
+    pub loaders: Arc<Loaders>,
+}
+
+impl Conversion {
+    pub fn new(row: conversion::Model, loaders: &Arc<Loaders>) -> Self {
+        Self {
+            row: Arc::new(row),
+            loaders: loaders.clone(),
+        }
+    }
+}
+
+#[Object]
+impl Conversion {
+    /// `cnv_…`
+    pub async fn id(&self) -> ID {
+        self.row.id.to_string().into()
+    }
+
+    async fn attribution_method(&self) -> AttributionMethod {
+        self.row.attribution_method.into()
+    }
+
+    /// The redeemed code as typed at checkout, for example SARAH20.
+    async fn coupon_code(&self) -> Option<&str> {
+        self.row.coupon_code.as_deref()
+    }
+
+    /// What a dashboard's Source column shows: "Coupon · SARAH20", "Link", "S2S".
+    async fn source(&self) -> String {
+        conversions::source(&self.row)
+    }
+
+    async fn kind(&self) -> ConversionKind {
+        self.row.kind.into()
+    }
+
+    async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<Status> {
+        let now = ctx.domain().map_err(graphql_error)?.clock.now();
+        Ok(conversions::status(&self.row, now))
+    }
+
+    /// The amount is not known yet: the first invoice has not come.
+    async fn amount_pending(&self) -> bool {
+        self.row.amount_pending
+    }
+
+    /// Whether it is of Stripe's live mode; test mode never mixes with it.
+    async fn livemode(&self) -> bool {
+        self.row.livemode
+    }
+
+    /// Paid, after discounts, without tax.
+    async fn amount(&self) -> async_graphql::Result<Money> {
+        Money::new(self.row.amount, &self.row.currency)
+    }
+
+    async fn tax(&self) -> async_graphql::Result<Money> {
+        Money::new(self.row.tax, &self.row.currency)
+    }
+
+    /// Without tax.
+    async fn refunded_amount(&self) -> async_graphql::Result<Money> {
+        Money::new(self.row.refunded_amount, &self.row.currency)
+    }
+
+    /// Net of clawbacks.
+    async fn commission(&self) -> async_graphql::Result<Money> {
+        Money::new(self.row.commission, &self.row.commission_currency)
+    }
+
+    /// Who is credited.
+    async fn affiliate(&self) -> async_graphql::Result<Affiliate> {
+        let row = present(self.loaders.affiliate(self.row.affiliate_id).await, "affiliate")?;
+        Ok(Affiliate {
+            row,
+            loaders: self.loaders.clone(),
+        })
+    }
+
+    async fn campaign(&self) -> async_graphql::Result<Campaign> {
+        let row = present(self.loaders.campaign(self.row.campaign_id).await, "campaign")?;
+        Ok(Campaign {
+            row,
+            loaders: self.loaders.clone(),
+        })
+    }
+
+    /// The redeemed code.
+    async fn code(&self) -> async_graphql::Result<Option<AffiliateCode>> {
+        let Some(code) = self.row.code_id else { return Ok(None) };
+        let row = present(self.loaders.code(code).await, "code")?;
+        Ok(Some(AffiliateCode {
+            row,
+            loaders: self.loaders.clone(),
+        }))
+    }
+
+    /// Why it is credited as it is: the reasons in the order in which the rules spoke.
+    async fn attribution_trail(&self) -> async_graphql::Result<Vec<AttributionStep>> {
+        let steps: Vec<Step> =
+            serde_json::from_str(&self.row.attribution_trail).map_err(|error| graphql_error(error.into()))?;
+        Ok(steps.into_iter().map(AttributionStep::from).collect())
+    }
+
+    /// When the sale was, by Stripe.
+    async fn occurred_at(&self) -> DateTime<Utc> {
+        self.row.occurred_at
+    }
+
+    /// When it was recorded here.
+    async fn recorded_at(&self) -> DateTime<Utc> {
+        self.row.recorded_at
+    }
+}
+
+/// Which conversions: everything that is given must hold; of a list, any.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct ConversionFilter {
+    attribution_method: Option<Vec<AttributionMethod>>,
+    status: Option<Vec<Status>>,
+    kind: Option<Vec<ConversionKind>>,
+    campaign_id: Option<ID>,
+    affiliate_id: Option<ID>,
+    code_id: Option<ID>,
+    /// Exact code string, any case.
+    coupon_code: Option<String>,
+    /// Inclusive.
+    occurred_from: Option<DateTime<Utc>>,
+    /// Exclusive.
+    occurred_before: Option<DateTime<Utc>>,
+}
+
+impl From<ConversionFilter> for conversions::ConversionFilter {
+    fn from(filter: ConversionFilter) -> Self {
+        fn all<A, B: From<A>>(set: Option<Vec<A>>) -> Option<Vec<B>> {
+            set.map(|set| set.into_iter().map(B::from).collect())
+        }
+        Self {
+            attribution_method: all(filter.attribution_method),
+            status: filter.status,
+            kind: all(filter.kind),
+            campaign_id: filter_id(filter.campaign_id.as_ref()),
+            affiliate_id: filter_id(filter.affiliate_id.as_ref()),
+            code_id: filter_id(filter.code_id.as_ref()),
+            coupon_code: filter.coupon_code,
+            occurred_from: filter.occurred_from,
+            occurred_before: filter.occurred_before,
+        }
+    }
+}

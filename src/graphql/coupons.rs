@@ -1,0 +1,263 @@
+//! Campaign coupons, and how an object stands with Stripe.
+
+use std::sync::Arc;
+
+use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::{coupon, id::CouponId};
+use rust_decimal::Decimal;
+
+use super::{
+    affiliates::Affiliate,
+    campaigns::Campaign,
+    errors::{UserError, graphql_error},
+    loaders::Loaders,
+    scalars::{Money, MoneyInput, filter_id, id, present},
+};
+use crate::{
+    domain::{
+        coupons::{self, CreateCoupon, UpdateCoupon},
+        owed::{Sync, SyncStatus},
+    },
+    money,
+};
+
+/// For how many invoices of a subscription the discount counts.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "entity::coupon::CouponDuration")]
+pub enum CouponDuration {
+    Once,
+    /// For `durationInMonths`.
+    Repeating,
+    Forever,
+}
+
+/// How an object stands with Stripe.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct StripeSync {
+    status: SyncStatus,
+    /// Stripe's id, once Stripe has it.
+    stripe_id: Option<String>,
+    /// How often the call was made.
+    attempts: i32,
+    /// Why it is not done yet, or was refused.
+    last_error: Option<String>,
+}
+
+impl StripeSync {
+    pub fn new(sync: Option<Sync>, stripe_id: Option<String>) -> Self {
+        match sync {
+            Some(sync) => Self {
+                status: sync.status,
+                stripe_id,
+                attempts: sync.attempts,
+                last_error: sync.last_error,
+            },
+            None => Self {
+                status: SyncStatus::Disabled,
+                stripe_id,
+                attempts: 0,
+                last_error: None,
+            },
+        }
+    }
+}
+
+/// A discount that a campaign's codes give; one Stripe coupon under the same id.
+#[derive(Clone)]
+pub struct CampaignCoupon {
+    pub row: Arc<coupon::Model>,
+    pub loaders: Arc<Loaders>,
+}
+
+#[Object]
+impl CampaignCoupon {
+    /// `cpn_…`
+    pub async fn id(&self) -> ID {
+        self.row.id.to_string().into()
+    }
+
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    async fn campaign(&self) -> async_graphql::Result<Campaign> {
+        let row = present(self.loaders.campaign(self.row.campaign_id).await, "campaign")?;
+        Ok(Campaign {
+            row,
+            loaders: self.loaders.clone(),
+        })
+    }
+
+    /// What it takes off, in percent; null when it takes off a fixed amount.
+    async fn percent_off(&self) -> Option<Decimal> {
+        self.row.percent_off_bps.map(money::percent)
+    }
+
+    /// What it takes off; null when it takes off a percentage.
+    async fn amount_off(&self) -> async_graphql::Result<Option<Money>> {
+        let amount = self.row.amount_off.zip(self.row.currency.as_deref());
+        amount
+            .map(|(amount, currency)| Money::new(amount, currency))
+            .transpose()
+    }
+
+    async fn duration(&self) -> CouponDuration {
+        self.row.duration.into()
+    }
+
+    /// For `REPEATING`: how many.
+    async fn duration_in_months(&self) -> Option<i32> {
+        self.row.duration_in_months
+    }
+
+    /// How often each code may be redeemed.
+    async fn max_redemptions_per_code(&self) -> Option<i32> {
+        self.row.max_redemptions_per_code
+    }
+
+    /// Codes on it cannot be redeemed after this.
+    async fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.row.expires_at
+    }
+
+    /// Whether a redeemed code beats another affiliate's click.
+    async fn overrides_click_attribution(&self) -> bool {
+        self.row.overrides_click_attribution
+    }
+
+    /// Whether affiliates may mint codes of their own on it, where the campaign allows it too.
+    async fn allow_affiliate_self_mint(&self) -> bool {
+        self.row.allow_affiliate_self_mint
+    }
+
+    /// No new codes; those there are go on.
+    async fn archived(&self) -> bool {
+        self.row.archived
+    }
+
+    /// Exclusive to this affiliate.
+    async fn affiliate(&self) -> async_graphql::Result<Option<Affiliate>> {
+        let Some(affiliate) = self.row.affiliate_id else {
+            return Ok(None);
+        };
+        let row = present(self.loaders.affiliate(affiliate).await, "affiliate")?;
+        Ok(Some(Affiliate {
+            row,
+            loaders: self.loaders.clone(),
+        }))
+    }
+
+    async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
+        let sync = self.loaders.coupon_sync(self.row.id).await.map_err(graphql_error)?;
+        Ok(StripeSync::new(sync, self.row.stripe_id.clone()))
+    }
+}
+
+/// What a coupon takes off: a percentage or a fixed amount.
+#[derive(OneofObject, Clone, Debug)]
+pub enum DiscountInput {
+    /// Above 0 and at most 100, with at most two decimals.
+    PercentOff(Decimal),
+    AmountOff(MoneyInput),
+}
+
+/// A new coupon. Its discount never changes afterwards.
+#[derive(InputObject, Clone, Debug)]
+pub struct CreateCampaignCouponInput {
+    campaign_id: ID,
+    /// At most 40 characters; customers see it.
+    name: String,
+    discount: DiscountInput,
+    duration: CouponDuration,
+    /// For `REPEATING` alone: from 1 to 1200.
+    duration_in_months: Option<i32>,
+    /// At least 1.
+    max_redemptions_per_code: Option<i32>,
+    /// In the future, at most five years ahead; whole seconds.
+    expires_at: Option<DateTime<Utc>>,
+    #[graphql(default = true)]
+    overrides_click_attribution: bool,
+    #[graphql(default = false)]
+    allow_affiliate_self_mint: bool,
+    /// Only this affiliate may have codes on it.
+    affiliate_id: Option<ID>,
+}
+
+impl From<CreateCampaignCouponInput> for CreateCoupon {
+    fn from(input: CreateCampaignCouponInput) -> Self {
+        Self {
+            campaign_id: id(&input.campaign_id),
+            name: input.name,
+            discount: match input.discount {
+                DiscountInput::PercentOff(percent) => coupons::DiscountInput::Percent(percent),
+                DiscountInput::AmountOff(money) => coupons::DiscountInput::Amount {
+                    minor_units: money.minor_units.0,
+                    currency: money.currency,
+                },
+            },
+            duration: input.duration.into(),
+            duration_in_months: input.duration_in_months,
+            max_redemptions_per_code: input.max_redemptions_per_code,
+            expires_at: input.expires_at,
+            overrides_click_attribution: input.overrides_click_attribution,
+            allow_affiliate_self_mint: input.allow_affiliate_self_mint,
+            affiliate_id: filter_id(input.affiliate_id.as_ref()),
+        }
+    }
+}
+
+/// What is left out stays as it is.
+#[derive(InputObject, Clone, Debug)]
+pub struct UpdateCampaignCouponInput {
+    id: ID,
+    name: Option<String>,
+    overrides_click_attribution: Option<bool>,
+    allow_affiliate_self_mint: Option<bool>,
+    archived: Option<bool>,
+}
+
+impl UpdateCampaignCouponInput {
+    pub fn decode(self) -> (Option<CouponId>, UpdateCoupon) {
+        let change = UpdateCoupon {
+            name: self.name,
+            overrides_click_attribution: self.overrides_click_attribution,
+            allow_affiliate_self_mint: self.allow_affiliate_self_mint,
+            archived: self.archived,
+        };
+        (id(&self.id), change)
+    }
+}
+
+/// Which coupon to delete. Its codes end with it; what was redeemed keeps attributing.
+#[derive(InputObject, Clone, Debug)]
+pub struct DeleteCampaignCouponInput {
+    id: ID,
+}
+
+impl DeleteCampaignCouponInput {
+    pub fn coupon_id(&self) -> Option<CouponId> {
+        id(&self.id)
+    }
+}
+
+/// The new coupon, or what to mend.
+#[derive(SimpleObject)]
+pub struct CreateCampaignCouponPayload {
+    pub campaign_coupon: Option<CampaignCoupon>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The changed coupon, or what to mend.
+#[derive(SimpleObject)]
+pub struct UpdateCampaignCouponPayload {
+    pub campaign_coupon: Option<CampaignCoupon>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The id of what was deleted, or what to mend.
+#[derive(SimpleObject)]
+pub struct DeleteCampaignCouponPayload {
+    pub deleted_id: Option<ID>,
+    pub user_errors: Vec<UserError>,
+}

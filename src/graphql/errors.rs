@@ -1,0 +1,47 @@
+//! The one mapper from the domain's errors to GraphQL's: user errors into payloads, the rest into `errors` with a code.
+
+use async_graphql::{ErrorExtensions, SimpleObject};
+
+use crate::error::{self, Error, UserErrorCode};
+
+/// Something in a mutation's input that the caller can mend.
+#[derive(SimpleObject)]
+pub struct UserError {
+    /// What kind of mistake it is.
+    code: UserErrorCode,
+    /// Path into the input; null when it is about the whole of it.
+    field: Option<Vec<String>>,
+    /// What is wrong, for a person to read.
+    message: String,
+}
+
+impl From<error::UserError> for UserError {
+    fn from(error: error::UserError) -> Self {
+        let field: Vec<String> = error.field.iter().map(|part| (*part).to_owned()).collect();
+        Self {
+            code: error.code,
+            field: Some(field).filter(|field| !field.is_empty()),
+            message: error.message,
+        }
+    }
+}
+
+/// A top-level error. What is internal loses its text in the transport, which logs it with the request's id.
+pub fn graphql_error(error: Error) -> async_graphql::Error {
+    let code = match &error {
+        Error::Unauthenticated => "UNAUTHENTICATED",
+        Error::Forbidden => "FORBIDDEN",
+        Error::BadUserInput(_) | Error::User(_) => "BAD_USER_INPUT",
+        Error::Internal(_) => "INTERNAL",
+    };
+    async_graphql::Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// Splits a mutation's result: the object, or what the caller can mend.
+pub fn payload<T>(result: error::Result<T>) -> async_graphql::Result<(Option<T>, Vec<UserError>)> {
+    match result {
+        Ok(object) => Ok((Some(object), Vec::new())),
+        Err(Error::User(problems)) => Ok((None, problems.into_iter().map(UserError::from).collect())),
+        Err(error) => Err(graphql_error(error)),
+    }
+}

@@ -1,0 +1,298 @@
+//! Per-request loaders, so that a page of rows costs a fixed number of statements.
+//!
+//! They read rows that rows which the caller found refer to, within the caller's brand and mode. A loader's cache never
+//! expires: they are new for each request, and for each event of a subscription.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use ::dataloader::{BatchFn, cached::Loader};
+use chrono::{DateTime, Utc};
+use entity::{
+    affiliate, affiliate_balance, campaign, campaign_rule, code,
+    code_total::{self, ALL_TIME},
+    coupon,
+    id::{AffiliateId, CampaignId, CodeId, CouponId},
+    ledger_entry, stripe_operation,
+};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+
+use crate::{
+    auth::Scope,
+    domain::{
+        Domain,
+        feed::FeedName,
+        owed::{self, Sync},
+        tenancy,
+    },
+    error::{Error, Result},
+};
+
+/// Larger than any page.
+const BATCH: usize = 1000;
+
+type Answer<V> = Result<Option<V>, Arc<DbErr>>;
+
+/// Reads the values of many keys at once.
+struct Batch<K, V> {
+    domain: Domain,
+    scope: Scope,
+    read: fn(Domain, Scope, Vec<K>) -> Reading<K, V>,
+}
+
+type Reading<K, V> = std::pin::Pin<Box<dyn Future<Output = Result<HashMap<K, V>, DbErr>> + Send>>;
+
+impl<K, V> BatchFn<K, Answer<V>> for Batch<K, V>
+where
+    K: Eq + Hash + Copy + Send + core::marker::Sync + std::fmt::Debug + 'static,
+    V: Clone + Send + 'static,
+{
+    async fn load(&mut self, keys: &[K]) -> HashMap<K, Answer<V>> {
+        let work = (self.read)(self.domain.clone(), self.scope, keys.to_vec());
+        // In a task of its own: a waiter that goes away must not take the others' answers with it.
+        let read = match tokio::spawn(work).await {
+            Ok(read) => read,
+            Err(error) => Err(DbErr::Custom(format!("a loader was lost: {error}"))),
+        };
+        match read {
+            Ok(mut found) => keys.iter().map(|key| (*key, Ok(found.remove(key)))).collect(),
+            Err(error) => {
+                let error = Arc::new(error);
+                keys.iter().map(|key| (*key, Err(error.clone()))).collect()
+            }
+        }
+    }
+}
+
+type Load<K, V> = Loader<K, Answer<V>, Batch<K, V>>;
+
+/// An amount in a currency, minor units.
+pub type Amounts = Vec<(String, i64)>;
+
+/// All loaders of one request.
+pub struct Loaders {
+    campaigns: Load<CampaignId, Arc<campaign::Model>>,
+    rules: Load<CampaignId, Arc<campaign_rule::Model>>,
+    affiliates: Load<AffiliateId, Arc<affiliate::Model>>,
+    balances: Load<AffiliateId, Amounts>,
+    on_hold: Load<AffiliateId, Amounts>,
+    affiliate_redemptions: Load<AffiliateId, i64>,
+    coupons: Load<CouponId, Arc<coupon::Model>>,
+    coupon_syncs: Load<CouponId, Sync>,
+    codes: Load<CodeId, Arc<code::Model>>,
+    code_syncs: Load<CodeId, Sync>,
+    redemptions: Load<CodeId, i64>,
+}
+
+macro_rules! loads {
+    ($($(#[$meta:meta])* $method:ident => $field:ident: $key:ty => $value:ty),+ $(,)?) => {
+        impl Loaders {
+            $($(#[$meta])* pub async fn $method(&self, key: $key) -> Result<Option<$value>> {
+                answer(self.$field.try_load(key).await)
+            })+
+        }
+    };
+}
+
+fn answer<V>(loaded: std::io::Result<Answer<V>>) -> Result<Option<V>> {
+    loaded
+        .map_err(|error| Error::Internal(format!("a loader had no answer: {error}")))?
+        .map_err(|error| Error::Internal(format!("database: {error}")))
+}
+
+loads! {
+    campaign => campaigns: CampaignId => Arc<campaign::Model>,
+    /// The rule in force now.
+    rule => rules: CampaignId => Arc<campaign_rule::Model>,
+    affiliate => affiliates: AffiliateId => Arc<affiliate::Model>,
+    /// The sum of the ledger; `None` before the first entry.
+    balance => balances: AffiliateId => Amounts,
+    /// The part of it that is not due yet.
+    on_hold => on_hold: AffiliateId => Amounts,
+    affiliate_redemptions => affiliate_redemptions: AffiliateId => i64,
+    coupon => coupons: CouponId => Arc<coupon::Model>,
+    coupon_sync => coupon_syncs: CouponId => Sync,
+    code => codes: CodeId => Arc<code::Model>,
+    code_sync => code_syncs: CodeId => Sync,
+    redemptions => redemptions: CodeId => i64,
+}
+
+impl Loaders {
+    pub fn new(domain: &Domain, scope: Scope) -> Self {
+        macro_rules! loader {
+            ($read:ident) => {
+                Loader::new(Batch {
+                    domain: domain.clone(),
+                    scope,
+                    read: |domain, scope, keys| Box::pin($read(domain, scope, keys)),
+                })
+                .with_max_batch_size(BATCH)
+                .with_yield_count(1)
+            };
+        }
+        Self {
+            campaigns: loader!(campaigns),
+            rules: loader!(rules),
+            affiliates: loader!(affiliates),
+            balances: loader!(balances),
+            on_hold: loader!(on_hold),
+            affiliate_redemptions: loader!(affiliate_redemptions),
+            coupons: loader!(coupons),
+            coupon_syncs: loader!(coupon_syncs),
+            codes: loader!(codes),
+            code_syncs: loader!(code_syncs),
+            redemptions: loader!(redemptions),
+        }
+    }
+
+    /// For what all subscribers of a feed are told.
+    pub fn of_feed(domain: &Domain, feed: FeedName) -> Self {
+        let scope = Scope {
+            brand: feed.brand,
+            livemode: feed.livemode,
+            affiliate: None,
+        };
+        Self::new(domain, scope)
+    }
+}
+
+/// Reads rows by id.
+macro_rules! by_id {
+    ($name:ident, $table:ident, $key:ty) => {
+        async fn $name(
+            domain: Domain,
+            scope: Scope,
+            ids: Vec<$key>,
+        ) -> Result<HashMap<$key, Arc<$table::Model>>, DbErr> {
+            let rows = tenancy::referenced::<$table::Entity>(&scope)
+                .filter($table::Column::Id.is_in(ids))
+                .all(domain.db.reader())
+                .await?;
+            Ok(rows.into_iter().map(|row| (row.id, Arc::new(row))).collect())
+        }
+    };
+}
+
+by_id!(campaigns, campaign, CampaignId);
+by_id!(affiliates, affiliate, AffiliateId);
+by_id!(coupons, coupon, CouponId);
+by_id!(codes, code, CodeId);
+
+async fn rules(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<CampaignId>,
+) -> Result<HashMap<CampaignId, Arc<campaign_rule::Model>>, DbErr> {
+    let rows = campaign_rule::Entity::find()
+        .filter(campaign_rule::Column::BrandId.eq(scope.brand))
+        .filter(campaign_rule::Column::CampaignId.is_in(ids))
+        .order_by_asc(campaign_rule::Column::EffectiveFrom)
+        .order_by_asc(campaign_rule::Column::Id)
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.campaign_id, Arc::new(row))).collect())
+}
+
+async fn balances(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result<HashMap<AffiliateId, Amounts>, DbErr> {
+    let rows = affiliate_balance::Entity::find()
+        .filter(affiliate_balance::Column::BrandId.eq(scope.brand))
+        .filter(affiliate_balance::Column::AffiliateId.is_in(ids))
+        .filter(affiliate_balance::Column::Livemode.eq(scope.livemode))
+        .order_by_asc(affiliate_balance::Column::Currency)
+        .all(domain.db.reader())
+        .await?;
+    let rows = rows.into_iter().map(|row| (row.affiliate_id, row.currency, row.amount));
+    Ok(amounts(rows))
+}
+
+async fn on_hold(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result<HashMap<AffiliateId, Amounts>, DbErr> {
+    let now: DateTime<Utc> = domain.clock.now();
+    let rows: Vec<(AffiliateId, String, i64)> = ledger_entry::Entity::find()
+        .select_only()
+        .column(ledger_entry::Column::AffiliateId)
+        .column(ledger_entry::Column::Currency)
+        .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
+        .filter(ledger_entry::Column::BrandId.eq(scope.brand))
+        .filter(ledger_entry::Column::AffiliateId.is_in(ids))
+        .filter(ledger_entry::Column::Livemode.eq(scope.livemode))
+        .filter(ledger_entry::Column::AvailableAt.gt(now))
+        .group_by(ledger_entry::Column::AffiliateId)
+        .group_by(ledger_entry::Column::Currency)
+        .into_tuple()
+        .all(domain.db.reader())
+        .await?;
+    Ok(amounts(rows))
+}
+
+fn amounts(rows: impl IntoIterator<Item = (AffiliateId, String, i64)>) -> HashMap<AffiliateId, Amounts> {
+    let mut amounts: HashMap<AffiliateId, Amounts> = HashMap::new();
+    for (affiliate, currency, amount) in rows {
+        amounts.entry(affiliate).or_default().push((currency, amount));
+    }
+    amounts
+}
+
+async fn redemptions(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, i64>, DbErr> {
+    let rows = code_total::Entity::find()
+        .filter(code_total::Column::BrandId.eq(scope.brand))
+        .filter(code_total::Column::CodeId.is_in(ids))
+        .filter(code_total::Column::Hour.eq(ALL_TIME))
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.code_id, row.redemptions)).collect())
+}
+
+async fn affiliate_redemptions(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<AffiliateId>,
+) -> Result<HashMap<AffiliateId, i64>, DbErr> {
+    let rows: Vec<(AffiliateId, i64)> = code::Entity::find()
+        .select_only()
+        .column(code::Column::AffiliateId)
+        .expr(
+            Expr::col((code_total::Entity, code_total::Column::Redemptions))
+                .sum()
+                .cast_as("bigint"),
+        )
+        .join(
+            sea_orm::JoinType::InnerJoin,
+            code::Entity::belongs_to(code_total::Entity)
+                .from(code::Column::Id)
+                .to(code_total::Column::CodeId)
+                .into(),
+        )
+        .filter(code::Column::BrandId.eq(scope.brand))
+        .filter(code::Column::Livemode.eq(scope.livemode))
+        .filter(code::Column::AffiliateId.is_in(ids))
+        .filter(code_total::Column::Hour.eq(ALL_TIME))
+        .group_by(code::Column::AffiliateId)
+        .into_tuple()
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().collect())
+}
+
+async fn coupon_syncs(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, Sync>, DbErr> {
+    let rows = operations(&scope)
+        .filter(stripe_operation::Column::CouponId.is_in(ids))
+        .filter(stripe_operation::Column::CodeId.is_null())
+        .all(domain.db.reader())
+        .await?;
+    let objects = owed::by_object(rows, |row| Some(row.coupon_id));
+    Ok(objects.into_iter().map(|(id, rows)| (id, owed::sync(&rows))).collect())
+}
+
+async fn code_syncs(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, Sync>, DbErr> {
+    let rows = operations(&scope)
+        .filter(stripe_operation::Column::CodeId.is_in(ids))
+        .all(domain.db.reader())
+        .await?;
+    let objects = owed::by_object(rows, |row| row.code_id);
+    Ok(objects.into_iter().map(|(id, rows)| (id, owed::sync(&rows))).collect())
+}
+
+fn operations(scope: &Scope) -> sea_orm::Select<stripe_operation::Entity> {
+    stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::BrandId.eq(scope.brand))
+        .filter(stripe_operation::Column::Livemode.eq(scope.livemode))
+}

@@ -1,0 +1,21 @@
+//! GraphQL: one file per noun. A resolver decodes, calls one domain function, and maps the answer.
+//!
+//! Objects carry the loaders of the request, or of the event of a subscription, that they were read in.
+
+pub mod affiliates;
+pub mod campaigns;
+pub mod codes;
+pub mod connection;
+pub mod context;
+pub mod conversions;
+pub mod coupons;
+pub mod errors;
+pub mod loaders;
+pub mod mutation;
+pub mod node;
+pub mod query;
+pub mod scalars;
+pub mod schema;
+pub mod stats;
+pub mod subscription;
+pub mod transport;

@@ -1,0 +1,238 @@
+//! The mutation root: one input, and a payload with the object or what to mend.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Guard, GuardExt, Object};
+
+use super::{
+    affiliates::{
+        Affiliate, CreateAffiliateInput, CreateAffiliatePayload, UpdateAffiliateStatusInput,
+        UpdateAffiliateStatusPayload,
+    },
+    campaigns::{Campaign, CreateCampaignInput, CreateCampaignPayload, UpdateCampaignInput, UpdateCampaignPayload},
+    codes::{
+        AffiliateCode, DeactivateAffiliateCodeInput, DeactivateAffiliateCodePayload, MintAffiliateCodeInput,
+        MintAffiliateCodePayload, ReactivateAffiliateCodeInput, ReactivateAffiliateCodePayload,
+    },
+    context::{ContextExt, May, Requester},
+    coupons::{
+        CampaignCoupon, CreateCampaignCouponInput, CreateCampaignCouponPayload, DeleteCampaignCouponInput,
+        DeleteCampaignCouponPayload, UpdateCampaignCouponInput, UpdateCampaignCouponPayload,
+    },
+    errors::payload,
+    loaders::Loaders,
+};
+use crate::{
+    auth::{Actor, Operation},
+    domain::{Domain, affiliates, campaigns, codes, coupons},
+    error::{Error, Result},
+};
+
+pub struct Mutation;
+
+/// Minting is for those who manage codes and, where the brand allows it, for affiliates.
+fn may_mint() -> impl Guard {
+    May(Operation::ManageCodes).or(May(Operation::MintOwnCode))
+}
+
+fn parts<'a>(ctx: &'a Context<'_>) -> Result<(&'a Domain, &'a Requester)> {
+    Ok((ctx.domain()?, ctx.requester()?))
+}
+
+/// Calls a domain function with the caller.
+async fn call<T>(
+    ctx: &Context<'_>,
+    function: impl AsyncFnOnce(&Domain, &Actor) -> Result<T>,
+) -> Result<(T, Arc<Loaders>)> {
+    let (domain, requester) = parts(ctx)?;
+    let done = function(domain, &requester.actor).await?;
+    // New loaders: a mutation before this one, in the same request, must not show through.
+    Ok((done, Arc::new(Loaders::new(domain, requester.actor.scope))))
+}
+
+/// An id that could not be read is answered like one that does not exist.
+fn known<T>(id: Option<T>) -> Result<T> {
+    id.ok_or_else(|| Error::not_found(&["id"]))
+}
+
+macro_rules! node {
+    ($node:ident) => {
+        |(row, loaders)| $node {
+            row: Arc::new(row),
+            loaders,
+        }
+    };
+}
+
+#[Object]
+impl Mutation {
+    /// Creates a campaign.
+    #[graphql(guard = "May(Operation::ManageCampaigns)")]
+    async fn create_campaign(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateCampaignInput,
+    ) -> async_graphql::Result<CreateCampaignPayload> {
+        let done = call(ctx, async |domain, actor| {
+            campaigns::create(domain, actor, input.into()).await
+        })
+        .await;
+        let (campaign, user_errors) = payload(done.map(node!(Campaign)))?;
+        Ok(CreateCampaignPayload { campaign, user_errors })
+    }
+
+    /// Changes a campaign.
+    #[graphql(guard = "May(Operation::ManageCampaigns)")]
+    async fn update_campaign(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateCampaignInput,
+    ) -> async_graphql::Result<UpdateCampaignPayload> {
+        let (id, change) = input.decode();
+        let done = call(ctx, async |domain, actor| {
+            campaigns::update(domain, actor, known(id)?, change).await
+        })
+        .await;
+        let (campaign, user_errors) = payload(done.map(node!(Campaign)))?;
+        Ok(UpdateCampaignPayload { campaign, user_errors })
+    }
+
+    /// Creates an affiliate, in one or more campaigns.
+    #[graphql(guard = "May(Operation::ManageAffiliates)")]
+    async fn create_affiliate(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateAffiliateInput,
+    ) -> async_graphql::Result<CreateAffiliatePayload> {
+        let done = call(ctx, async |domain, actor| {
+            affiliates::create(domain, actor, input.into()).await
+        })
+        .await;
+        let (affiliate, user_errors) = payload(done.map(node!(Affiliate)))?;
+        Ok(CreateAffiliatePayload { affiliate, user_errors })
+    }
+
+    /// Approves, suspends or rejects an affiliate, from now on.
+    #[graphql(guard = "May(Operation::ManageAffiliates)")]
+    async fn update_affiliate_status(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateAffiliateStatusInput,
+    ) -> async_graphql::Result<UpdateAffiliateStatusPayload> {
+        let (id, status) = (input.affiliate_id(), input.status.into());
+        let done = call(ctx, async |domain, actor| {
+            affiliates::update_status(domain, actor, known(id)?, status, input.reason).await
+        });
+        let (affiliate, user_errors) = payload(done.await.map(node!(Affiliate)))?;
+        Ok(UpdateAffiliateStatusPayload { affiliate, user_errors })
+    }
+
+    /// Creates a coupon, here and at Stripe.
+    #[graphql(guard = "May(Operation::ManageCoupons)")]
+    async fn create_campaign_coupon(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateCampaignCouponInput,
+    ) -> async_graphql::Result<CreateCampaignCouponPayload> {
+        let done = call(ctx, async |domain, actor| {
+            coupons::create(domain, actor, input.into()).await
+        })
+        .await;
+        let (campaign_coupon, user_errors) = payload(done.map(node!(CampaignCoupon)))?;
+        Ok(CreateCampaignCouponPayload {
+            campaign_coupon,
+            user_errors,
+        })
+    }
+
+    /// Renames or archives a coupon, or turns its switches. The discount never changes.
+    #[graphql(guard = "May(Operation::ManageCoupons)")]
+    async fn update_campaign_coupon(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateCampaignCouponInput,
+    ) -> async_graphql::Result<UpdateCampaignCouponPayload> {
+        let (id, change) = input.decode();
+        let done = call(ctx, async |domain, actor| {
+            coupons::update(domain, actor, known(id)?, change).await
+        })
+        .await;
+        let (campaign_coupon, user_errors) = payload(done.map(node!(CampaignCoupon)))?;
+        Ok(UpdateCampaignCouponPayload {
+            campaign_coupon,
+            user_errors,
+        })
+    }
+
+    /// Deletes a coupon; its codes end with it, what was redeemed keeps attributing.
+    #[graphql(guard = "May(Operation::ManageCoupons)")]
+    async fn delete_campaign_coupon(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteCampaignCouponInput,
+    ) -> async_graphql::Result<DeleteCampaignCouponPayload> {
+        let done = call(ctx, async |domain, actor| {
+            coupons::delete(domain, actor, known(input.coupon_id())?).await
+        })
+        .await;
+        let (deleted_id, user_errors) = payload(done.map(|(id, _)| id.to_string().into()))?;
+        Ok(DeleteCampaignCouponPayload {
+            deleted_id,
+            user_errors,
+        })
+    }
+
+    /// Mints a code, given or generated, here and at Stripe; an affiliate mints for itself.
+    #[graphql(guard = "may_mint()")]
+    async fn mint_affiliate_code(
+        &self,
+        ctx: &Context<'_>,
+        input: MintAffiliateCodeInput,
+    ) -> async_graphql::Result<MintAffiliateCodePayload> {
+        let done = call(ctx, async |domain, actor| {
+            codes::mint(domain, actor, input.into()).await
+        })
+        .await;
+        let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
+        Ok(MintAffiliateCodePayload {
+            affiliate_code,
+            user_errors,
+        })
+    }
+
+    /// Switches a code off, here at once, and at Stripe as soon as it can be.
+    #[graphql(guard = "May(Operation::ManageCodes)")]
+    async fn deactivate_affiliate_code(
+        &self,
+        ctx: &Context<'_>,
+        input: DeactivateAffiliateCodeInput,
+    ) -> async_graphql::Result<DeactivateAffiliateCodePayload> {
+        let done = call(ctx, async |domain, actor| {
+            codes::deactivate(domain, actor, known(input.code_id())?).await
+        })
+        .await;
+        let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
+        Ok(DeactivateAffiliateCodePayload {
+            affiliate_code,
+            user_errors,
+        })
+    }
+
+    /// Switches a code on again.
+    #[graphql(guard = "May(Operation::ManageCodes)")]
+    async fn reactivate_affiliate_code(
+        &self,
+        ctx: &Context<'_>,
+        input: ReactivateAffiliateCodeInput,
+    ) -> async_graphql::Result<ReactivateAffiliateCodePayload> {
+        let done = call(ctx, async |domain, actor| {
+            codes::reactivate(domain, actor, known(input.code_id())?).await
+        })
+        .await;
+        let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
+        Ok(ReactivateAffiliateCodePayload {
+            affiliate_code,
+            user_errors,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! The query root.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{
+    affiliates::Affiliate,
+    campaigns::Campaign,
+    codes::AffiliateCode,
+    connection::{self, List, Maybe, Total, list, look_up},
+    context::{ContextExt, May, Requester},
+    conversions::{Conversion, ConversionFilter},
+    coupons::CampaignCoupon,
+    errors::graphql_error,
+    node::{self, Node},
+    scalars::{filter_id, id},
+    stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
+};
+use crate::{
+    auth::Operation,
+    domain::{
+        self, Domain, affiliates, campaigns, codes, codes::CodeFilter, conversions, coupons, coupons::CouponFilter,
+        feed, page::Place,
+    },
+};
+
+pub struct Query;
+
+fn parts<'a>(ctx: &'a Context<'_>) -> async_graphql::Result<(&'a Domain, &'a Requester)> {
+    let parts = ctx.domain().and_then(|domain| Ok((domain, ctx.requester()?)));
+    parts.map_err(graphql_error)
+}
+
+#[Object]
+impl Query {
+    /// An object by its global id; null for an unknown one and for one that is not yours.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Maybe<Node> {
+        node::find(ctx, &id).await.map_err(graphql_error).transpose()
+    }
+
+    /// The campaigns that you may see, oldest first.
+    #[graphql(
+        guard = "May(Operation::ReadCampaigns)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn campaigns(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<Campaign>> {
+        let (domain, requester) = parts(ctx)?;
+        let page = campaigns::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
+        let loaders = requester.loaders.clone();
+        let node = |row| Campaign {
+            row: Arc::new(row),
+            loaders: loaders.clone(),
+        };
+        list(page, Total::Campaigns, |row| Place::of(row.id.0), node)
+    }
+
+    /// A campaign by id; null for an unknown one and for one that is not yours.
+    #[graphql(guard = "May(Operation::ReadCampaigns)")]
+    async fn campaign(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Campaign> {
+        let (domain, requester) = match parts(ctx) {
+            Ok(parts) => parts,
+            Err(error) => return Some(Err(error)),
+        };
+        let node = |row| Campaign {
+            row: Arc::new(row),
+            loaders: requester.loaders.clone(),
+        };
+        look_up(
+            id(&given),
+            async |id| campaigns::get(domain, &requester.actor, id).await,
+            node,
+        )
+        .await
+    }
+
+    /// What the caller may see: an affiliate sees those of its campaigns that it may mint on or has codes on.
+    #[graphql(
+        guard = "May(Operation::ReadCoupons)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn campaign_coupons(
+        &self,
+        ctx: &Context<'_>,
+        campaign_id: Option<ID>,
+        #[graphql(default = false)] include_archived: bool,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<CampaignCoupon>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter = CouponFilter {
+            campaign_id: filter_id(campaign_id.as_ref()),
+            include_archived,
+        };
+        let args = connection::args(first, after, last, before);
+        let page = coupons::list(domain, &requester.actor, &filter, &args).await;
+        let loaders = requester.loaders.clone();
+        let node = |row| CampaignCoupon {
+            row: Arc::new(row),
+            loaders: loaders.clone(),
+        };
+        list(page, Total::Coupons(filter), |row| Place::of(row.id.0), node)
+    }
+
+    /// Where a subscription must start so that nothing between this answer and it is missed.
+    #[graphql(guard = "May(Operation::ReadFeed)")]
+    async fn feed_cursor(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
+        let (domain, requester) = parts(ctx)?;
+        feed::current_cursor(domain, &requester.actor)
+            .await
+            .map_err(graphql_error)
+    }
+
+    /// The affiliates that you may see, oldest first; for an affiliate, itself alone.
+    #[graphql(
+        guard = "May(Operation::ReadAffiliates)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn affiliates(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<Affiliate>> {
+        let (domain, requester) = parts(ctx)?;
+        let page = affiliates::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
+        let loaders = requester.loaders.clone();
+        let node = |row| Affiliate {
+            row: Arc::new(row),
+            loaders: loaders.clone(),
+        };
+        list(page, Total::Affiliates, |row| Place::of(row.id.0), node)
+    }
+
+    /// An affiliate by id; null for an unknown one and for one that is not yours.
+    #[graphql(guard = "May(Operation::ReadAffiliates)")]
+    async fn affiliate(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Affiliate> {
+        let (domain, requester) = match parts(ctx) {
+            Ok(parts) => parts,
+            Err(error) => return Some(Err(error)),
+        };
+        let node = |row| Affiliate {
+            row: Arc::new(row),
+            loaders: requester.loaders.clone(),
+        };
+        look_up(
+            id(&given),
+            async |id| affiliates::get(domain, &requester.actor, id).await,
+            node,
+        )
+        .await
+    }
+
+    /// The codes that you may see, oldest first.
+    #[graphql(
+        guard = "May(Operation::ReadCodes)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn affiliate_codes(
+        &self,
+        ctx: &Context<'_>,
+        affiliate_id: Option<ID>,
+        coupon_id: Option<ID>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<AffiliateCode>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter = CodeFilter {
+            affiliate_id: filter_id(affiliate_id.as_ref()),
+            coupon_id: filter_id(coupon_id.as_ref()),
+            ..CodeFilter::default()
+        };
+        let args = connection::args(first, after, last, before);
+        let page = codes::list(domain, &requester.actor, &filter, &args).await;
+        let node = |row| AffiliateCode::new(row, &requester.loaders);
+        list(page, Total::Codes(filter), |row| Place::of(row.id.0), node)
+    }
+
+    /// The conversions that you may see, the newest sale first.
+    #[graphql(
+        guard = "May(Operation::ReadConversions)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn conversions(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ConversionFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<Conversion>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter: domain::conversions::ConversionFilter = filter.unwrap_or_default().into();
+        let args = connection::args(first, after, last, before);
+        let page = conversions::list(domain, &requester.actor, &filter, &args).await;
+        let place = |row: &entity::conversion::Model| Place {
+            at: Some(row.occurred_at),
+            id: row.id.0,
+        };
+        let node = |row| Conversion::new(row, &requester.loaders);
+        list(page, Total::Conversions(Box::new(filter)), place, node)
+    }
+
+    /// A conversion by id; null for an unknown one and for one that is not yours.
+    #[graphql(guard = "May(Operation::ReadConversions)")]
+    async fn conversion(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Conversion> {
+        let (domain, requester) = match parts(ctx) {
+            Ok(parts) => parts,
+            Err(error) => return Some(Err(error)),
+        };
+        let node = |row| Conversion::new(row, &requester.loaders);
+        look_up(
+            id(&given),
+            async |id| conversions::get(domain, &requester.actor, id).await,
+            node,
+        )
+        .await
+    }
+
+    /// Figures per code, those never used included, oldest code first.
+    #[graphql(
+        guard = "May(Operation::ReadStats)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn code_redemption_stats(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<CodeRedemptionStatsFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<CodeRedemptionStats>> {
+        let (domain, requester) = parts(ctx)?;
+        let (filter, period) = filter.unwrap_or_default().decode();
+        let args = connection::args(first, after, last, before);
+        let page = domain::stats::list(domain, &requester.actor, &filter, period, &args).await;
+        let node = |stats| CodeRedemptionStats {
+            stats,
+            loaders: requester.loaders.clone(),
+        };
+        let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);
+        list(page, Total::Stats(filter), place, node)
+    }
+}

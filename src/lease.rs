@@ -1,0 +1,83 @@
+//! The row is the queue: claims rows of a table that are due, for a while, so that no two workers hold the same one.
+//!
+//! One statement on both databases: PostgreSQL passes over rows that another claim has locked; SQLite has one writer.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, Iterable, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Value,
+    sea_query::{Expr, LockBehavior, LockType, Query},
+};
+
+/// A table whose rows are work.
+pub trait Queue: EntityTrait {
+    fn id() -> Self::Column;
+    fn status() -> Self::Column;
+    fn next_attempt_at() -> Self::Column;
+    fn leased_until() -> Self::Column;
+    /// The status of a row that is still to be done.
+    fn pending() -> Value;
+}
+
+macro_rules! queue {
+    ($table:ident, $pending:expr) => {
+        impl Queue for entity::$table::Entity {
+            fn id() -> Self::Column {
+                entity::$table::Column::Id
+            }
+
+            fn status() -> Self::Column {
+                entity::$table::Column::Status
+            }
+
+            fn next_attempt_at() -> Self::Column {
+                entity::$table::Column::NextAttemptAt
+            }
+
+            fn leased_until() -> Self::Column {
+                entity::$table::Column::LeasedUntil
+            }
+
+            fn pending() -> Value {
+                $pending.into()
+            }
+        }
+    };
+}
+
+queue!(stripe_event, entity::stripe_event::EventStatus::Pending);
+queue!(stripe_operation, entity::stripe_operation::OperationStatus::Pending);
+
+/// Claims up to `limit` due rows for `lease`, the longest due first.
+pub async fn claim<E: Queue>(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    lease: TimeDelta,
+    limit: u64,
+) -> Result<Vec<E::Model>, DbErr>
+where
+    E::Model: FromQueryResult,
+{
+    let free = Condition::any()
+        .add(E::leased_until().is_null())
+        .add(E::leased_until().lte(now));
+    let due = E::find()
+        .select_only()
+        .column(E::id())
+        .filter(E::status().eq(E::pending()))
+        .filter(E::next_attempt_at().lte(now))
+        .filter(free)
+        .order_by_asc(E::next_attempt_at())
+        .order_by_asc(E::id())
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let mut update = Query::update();
+    update
+        .table(E::default())
+        .value(E::leased_until(), now + lease)
+        .and_where(Expr::col(E::id()).in_subquery(due))
+        .returning(Query::returning().columns(E::Column::iter()));
+    let rows = db.query_all(&update).await?;
+    rows.iter().map(|row| E::Model::from_query_result(row, "")).collect()
+}

@@ -1,0 +1,327 @@
+//! Makes what stands equal to what the projection says should stand: inserts what is missing, changes what differs,
+//! appends to the ledger the difference, moves the totals by the same deltas, and tells the feed; all in the caller's
+//! transaction, whose locks on the sales keep others out.
+//!
+//! **Invariants.** No figure is read, changed and written back: totals move by deltas in SQL. An entry of the ledger is
+//! never edited. Rows that several sales share (totals, balances, the feed's counter) are touched last and in order.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use entity::{
+    conversion::{self, ConversionStatus},
+    feed_event::FeedKind,
+    id::{AffiliateId, CodeId, ConversionId, LedgerEntryId},
+    ledger_entry::{self, EntryKind},
+    redemption, sale,
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    sea_query::Expr,
+};
+use uuid::Uuid;
+
+use super::{
+    projection::{self, Evidence, Projection},
+    sales::Sale,
+    totals::Totals,
+};
+use crate::{clock::Clock, domain::feed::FeedName, error::Result};
+
+/// What the feed has to tell, once everything else is written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct News {
+    pub feed: FeedName,
+    pub kind: FeedKind,
+    pub conversion: ConversionId,
+    pub affiliate: AffiliateId,
+}
+
+/// A place in the ledger: what should stand there is a sum.
+type Slot = (ConversionId, AffiliateId, EntryKind, String);
+
+/// What stands for some sales.
+struct Standing {
+    conversions: BTreeMap<(Uuid, String), conversion::Model>,
+    redemptions: BTreeMap<(CodeId, String), redemption::Model>,
+    ledger: BTreeMap<Slot, i64>,
+}
+
+/// Collects the writes of one transaction.
+struct Writer<'a> {
+    clock: &'a Clock,
+    feed: FeedName,
+    now: DateTime<Utc>,
+    new_conversions: Vec<conversion::Model>,
+    changed_conversions: Vec<conversion::Model>,
+    new_redemptions: Vec<redemption::Model>,
+    changed_redemptions: Vec<redemption::Model>,
+    entries: Vec<ledger_entry::Model>,
+    totals: Totals,
+    news: Vec<News>,
+}
+
+/// Applies the projections of some sales of one brand and mode; the totals come back, to be moved after all else.
+pub async fn apply_in_txn(
+    txn: &impl ConnectionTrait,
+    clock: &Clock,
+    feed: FeedName,
+    sales: Vec<Sale>,
+    evidence: &Evidence,
+) -> Result<(Totals, Vec<News>)> {
+    let standing = standing(txn, sales.iter().map(|sale| sale.row.id).collect()).await?;
+    let mut writer = Writer {
+        clock,
+        feed,
+        now: clock.now(),
+        new_conversions: Vec::new(),
+        changed_conversions: Vec::new(),
+        new_redemptions: Vec::new(),
+        changed_redemptions: Vec::new(),
+        entries: Vec::new(),
+        totals: Totals::default(),
+        news: Vec::new(),
+    };
+    for mut sale in sales {
+        let projection = projection::project(&sale.facts, evidence);
+        let revision = sale.row.revision + 1;
+        if writer.sale(&sale, revision, projection, &standing)? {
+            sale.row.revision = revision;
+        }
+        save(txn, sale).await?;
+    }
+    writer.write(txn).await
+}
+
+/// Keeps the merged facts.
+async fn save(txn: &impl ConnectionTrait, sale: Sale) -> Result<()> {
+    let facts = serde_json::to_string(&sale.facts)?;
+    sale::Entity::update_many()
+        .col_expr(sale::Column::Facts, Expr::value(facts))
+        .col_expr(sale::Column::Revision, Expr::value(sale.row.revision))
+        .filter(sale::Column::Id.eq(sale.row.id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+async fn standing(txn: &impl ConnectionTrait, sales: Vec<Uuid>) -> Result<Standing> {
+    let conversions = conversion::Entity::find()
+        .filter(conversion::Column::SaleId.is_in(sales.iter().copied()))
+        .filter(conversion::Column::MergedInto.is_null())
+        .all(txn)
+        .await?;
+    let redemptions = redemption::Entity::find()
+        .filter(redemption::Column::SaleId.is_in(sales.iter().copied()))
+        .all(txn)
+        .await?;
+    let ledger: Vec<(ConversionId, AffiliateId, EntryKind, String, i64)> = ledger_entry::Entity::find()
+        .select_only()
+        .column(ledger_entry::Column::ConversionId)
+        .column(ledger_entry::Column::AffiliateId)
+        .column(ledger_entry::Column::Kind)
+        .column(ledger_entry::Column::Currency)
+        .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
+        .filter(ledger_entry::Column::SaleId.is_in(sales))
+        .group_by(ledger_entry::Column::ConversionId)
+        .group_by(ledger_entry::Column::AffiliateId)
+        .group_by(ledger_entry::Column::Kind)
+        .group_by(ledger_entry::Column::Currency)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let slot = |(conversion, affiliate, kind, currency, sum)| ((conversion, affiliate, kind, currency), sum);
+    Ok(Standing {
+        conversions: conversions
+            .into_iter()
+            .map(|row| ((row.sale_id, row.part.clone()), row))
+            .collect(),
+        redemptions: redemptions
+            .into_iter()
+            .map(|row| ((row.code_id, row.usage.clone()), row))
+            .collect(),
+        ledger: ledger.into_iter().map(slot).collect(),
+    })
+}
+
+impl Writer<'_> {
+    /// Compares one sale with what stands; whether the ledger moves.
+    fn sale(&mut self, sale: &Sale, revision: i64, projection: Projection, standing: &Standing) -> Result<bool> {
+        let entries_before = self.entries.len();
+        let mut should = BTreeMap::new();
+        for projected in projection.conversions {
+            let old = standing.conversions.get(&(sale.row.id, projected.part.clone()));
+            let row = self.row(sale, &projected, old)?;
+            let slot = |kind| (row.id, row.affiliate_id, kind, row.commission_currency.clone());
+            should.insert(slot(EntryKind::Commission), (projected.earned, row.hold_until));
+            should.insert(slot(EntryKind::Clawback), (-projected.clawed_back, row.hold_until));
+            self.conversion(old, row);
+        }
+        for projected in projection.redemptions {
+            let old = standing.redemptions.get(&(projected.code_id, projected.usage.clone()));
+            self.redemption(sale, projected, old);
+        }
+        self.ledger(sale, revision, should, standing);
+        Ok(self.entries.len() > entries_before)
+    }
+
+    fn row(
+        &self,
+        sale: &Sale,
+        projected: &projection::Conversion,
+        old: Option<&conversion::Model>,
+    ) -> Result<conversion::Model> {
+        Ok(conversion::Model {
+            id: old.map_or_else(|| ConversionId(self.clock.new_id()), |old| old.id),
+            brand_id: self.feed.brand,
+            livemode: self.feed.livemode,
+            sale_id: sale.row.id,
+            part: projected.part.clone(),
+            kind: projected.kind,
+            // What a person decided stays.
+            status: match old.map(|old| old.status) {
+                Some(ConversionStatus::Rejected) => ConversionStatus::Rejected,
+                _ => projected.status,
+            },
+            attribution_method: projected.attribution_method,
+            campaign_id: projected.campaign_id,
+            affiliate_id: projected.affiliate_id,
+            code_id: Some(projected.code_id),
+            coupon_code: Some(projected.coupon_code.clone()),
+            amount_pending: projected.amount_pending,
+            currency: projected.currency.to_string(),
+            amount: projected.amount,
+            tax: projected.tax,
+            refunded_amount: projected.refunded_amount,
+            commission: projected.earned - projected.clawed_back,
+            commission_currency: projected.commission_currency.to_string(),
+            hold_until: projected.hold_until,
+            attribution_trail: serde_json::to_string(&projected.trail)?,
+            occurred_at: projected.occurred_at,
+            recorded_at: old.map_or(self.now, |old| old.recorded_at),
+            merged_into: None,
+        })
+    }
+
+    fn conversion(&mut self, old: Option<&conversion::Model>, row: conversion::Model) {
+        if old == Some(&row) {
+            return;
+        }
+        self.news.push(News {
+            feed: self.feed,
+            kind: if old.is_some() {
+                FeedKind::ConversionUpdated
+            } else {
+                FeedKind::ConversionCreated
+            },
+            conversion: row.id,
+            affiliate: row.affiliate_id,
+        });
+        self.totals.conversion(&row, 1);
+        match old {
+            Some(old) => {
+                self.totals.conversion(old, -1);
+                self.changed_conversions.push(row);
+            }
+            None => self.new_conversions.push(row),
+        }
+    }
+
+    fn redemption(&mut self, sale: &Sale, projected: projection::Redemption, old: Option<&redemption::Model>) {
+        let row = redemption::Model {
+            code_id: projected.code_id,
+            usage: projected.usage,
+            brand_id: self.feed.brand,
+            livemode: self.feed.livemode,
+            sale_id: sale.row.id,
+            part: projected.part,
+            occurred_at: projected.occurred_at,
+            refunded: projected.refunded,
+        };
+        if old == Some(&row) {
+            return;
+        }
+        self.totals.redemption(&row, 1);
+        match old {
+            Some(old) => {
+                self.totals.redemption(old, -1);
+                self.changed_redemptions.push(row);
+            }
+            None => self.new_redemptions.push(row),
+        }
+    }
+
+    /// Appends the difference between what should stand and what is recorded, place by place.
+    fn ledger(
+        &mut self,
+        sale: &Sale,
+        revision: i64,
+        mut should: BTreeMap<Slot, (i64, DateTime<Utc>)>,
+        standing: &Standing,
+    ) {
+        let ours: Vec<ConversionId> = should.keys().map(|(conversion, ..)| *conversion).collect();
+        for slot in standing
+            .ledger
+            .keys()
+            .filter(|(conversion, ..)| ours.contains(conversion))
+        {
+            should.entry(slot.clone()).or_insert((0, self.now));
+        }
+        for (slot, (sum, available_at)) in should {
+            let recorded = standing.ledger.get(&slot).copied().unwrap_or(0);
+            let (conversion_id, affiliate_id, kind, currency) = slot;
+            let amount = sum - recorded;
+            if amount == 0 {
+                continue;
+            }
+            self.totals.balance(affiliate_id, &currency, amount);
+            self.entries.push(ledger_entry::Model {
+                id: LedgerEntryId(self.clock.new_id()),
+                brand_id: self.feed.brand,
+                livemode: self.feed.livemode,
+                affiliate_id,
+                conversion_id,
+                sale_id: sale.row.id,
+                revision,
+                kind,
+                currency,
+                amount,
+                available_at,
+                created_at: self.now,
+            });
+        }
+    }
+
+    async fn write(self, txn: &impl ConnectionTrait) -> Result<(Totals, Vec<News>)> {
+        insert::<conversion::Entity>(txn, self.new_conversions).await?;
+        for row in self.changed_conversions {
+            row.into_active_model().reset_all().update(txn).await?;
+        }
+        insert::<redemption::Entity>(txn, self.new_redemptions).await?;
+        for row in self.changed_redemptions {
+            row.into_active_model().reset_all().update(txn).await?;
+        }
+        insert::<ledger_entry::Entity>(txn, self.entries).await?;
+        Ok((self.totals, self.news))
+    }
+}
+
+/// Inserts rows in chunks that keep below the databases' limits on values.
+async fn insert<E>(txn: &impl ConnectionTrait, rows: Vec<E::Model>) -> Result<()>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: Send,
+{
+    const CHUNK: usize = 500;
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let chunk: Vec<E::ActiveModel> = rows
+            .by_ref()
+            .take(CHUNK)
+            .map(IntoActiveModel::into_active_model)
+            .collect();
+        E::insert_many(chunk).exec_without_returning(txn).await?;
+    }
+    Ok(())
+}

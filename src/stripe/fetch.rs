@@ -1,0 +1,173 @@
+//! Fetches from Stripe what an event does not tell and nothing known does, and keeps each answer in the log.
+
+use std::collections::BTreeSet;
+
+use entity::{id::BrandId, stripe_event, stripe_object};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::{
+    client::Stripe,
+    evidence,
+    facts::{Facts, Reading, Request, needs, read_object},
+    sales,
+};
+use crate::{
+    clock::Clock,
+    db::Db,
+    directory::{Directory, Name},
+    domain::feed::FeedName,
+    error::Result,
+};
+
+/// An invoice leads to a promotion code, and there it ends; one more, for an invoice of a subscription.
+const MAX_ROUNDS: usize = 4;
+
+#[derive(Clone)]
+pub struct Fetcher {
+    pub db: Db,
+    pub clock: Clock,
+    pub directory: Directory,
+    pub stripe: Stripe,
+}
+
+/// What an event tells, with what was fetched.
+pub enum Fetched {
+    Complete(Box<Facts>),
+    /// There is no Stripe key to ask with: what it tells by itself, and what is missing.
+    Without(Box<Facts>, String),
+    /// Stripe's answer cannot be understood.
+    Unreadable(String),
+    /// Nothing could be learned.
+    Ignored(&'static str),
+    /// Stripe does not answer now.
+    Later(String),
+}
+
+impl Fetcher {
+    /// What is still open, given an event's facts and everything that is known of its sale.
+    pub async fn needs(&self, feed: FeedName, event: &Facts, all: &Facts) -> Result<BTreeSet<Request>> {
+        let open = needs(event, all, |_| true);
+        let promotion_codes = all.promotion_code_ids();
+        if open.is_empty() && promotion_codes.is_empty() {
+            return Ok(open);
+        }
+        let db = self.db.reader();
+        let all = sales::preview(db, feed, all).await?;
+        let ours = evidence::matched(db, feed, &all.promotion_code_ids()).await?;
+        Ok(needs(event, &all, |id| ours.contains(id)))
+    }
+
+    /// Fetches until nothing is open any more.
+    pub async fn complete(&self, event: &stripe_event::Model, reading: Reading) -> Result<Fetched> {
+        let feed = FeedName {
+            brand: event.brand_id,
+            livemode: event.livemode,
+        };
+        let account = self.directory.get(Name::Id(feed.brand)).await?;
+        let key = account.and_then(|account| account.key(feed.livemode).cloned());
+        let mut told = Facts::default();
+        let mut wanted = BTreeSet::new();
+        match reading {
+            Reading::Facts(facts) => told = *facts,
+            Reading::Lookup(request) => {
+                if key.is_none() {
+                    return Ok(Fetched::Ignored(
+                        "a thin event, and the brand has no Stripe key to look it up with",
+                    ));
+                }
+                wanted.insert(request);
+            }
+            Reading::Nothing(why) => return Ok(Fetched::Ignored(why)),
+        }
+        let root = told.clone();
+        let mut asked = BTreeSet::new();
+        for _ in 0..MAX_ROUNDS {
+            let event_facts = if root == Facts::default() { &told } else { &root };
+            wanted.extend(self.needs(feed, event_facts, &told).await?);
+            wanted.retain(|request| !asked.contains(request));
+            if wanted.is_empty() {
+                break;
+            }
+            let Some(key) = &key else {
+                let missing: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+                let why = format!("the brand has no Stripe key to read {} with", missing.join(", "));
+                return Ok(Fetched::Without(Box::new(told), why));
+            };
+            for request in std::mem::take(&mut wanted) {
+                match self.fetch(feed, key, &request).await? {
+                    Answer::Facts(facts) => told.merge(*facts),
+                    Answer::Unreadable(why) => return Ok(Fetched::Unreadable(why)),
+                    Answer::Later(why) => return Ok(Fetched::Later(why)),
+                }
+                asked.insert(request);
+            }
+        }
+        Ok(Fetched::Complete(Box::new(told)))
+    }
+
+    /// One answer: out of the log where it never changes, else from Stripe.
+    async fn fetch(&self, feed: FeedName, key: &SecretString, request: &Request) -> Result<Answer> {
+        if let Request::PromotionCode(_) = request
+            && let Some(body) = self.logged(feed, request).await?
+        {
+            return Ok(read(request, &body));
+        }
+        match self.stripe.fetch(key, request).await {
+            Ok(found) => {
+                let body = found.unwrap_or_else(|| "null".to_owned()).into_bytes();
+                self.log(feed.brand, feed.livemode, request, &body).await?;
+                Ok(read(request, &body))
+            }
+            Err(error) => Ok(Answer::Later(format!("{request}: {}", error.message()))),
+        }
+    }
+
+    async fn logged(&self, feed: FeedName, request: &Request) -> Result<Option<Vec<u8>>> {
+        let row = stripe_object::Entity::find()
+            .filter(stripe_object::Column::BrandId.eq(feed.brand))
+            .filter(stripe_object::Column::Livemode.eq(feed.livemode))
+            .filter(stripe_object::Column::Request.eq(request.to_string()))
+            .order_by_desc(stripe_object::Column::FetchedAt)
+            .one(self.db.reader())
+            .await?;
+        Ok(row.map(|row| row.body))
+    }
+
+    async fn log(&self, brand_id: BrandId, livemode: bool, request: &Request, body: &[u8]) -> Result<()> {
+        let row = stripe_object::Model {
+            id: self.clock.new_id(),
+            brand_id,
+            livemode,
+            request: request.to_string(),
+            fetched_at: self.clock.now(),
+            body: body.to_vec(),
+        };
+        let txn = self.db.begin().await?;
+        stripe_object::Entity::insert(row.into_active_model())
+            .exec_without_returning(&txn)
+            .await?;
+        txn.commit().await?;
+        Ok(())
+    }
+}
+
+enum Answer {
+    Facts(Box<Facts>),
+    Unreadable(String),
+    Later(String),
+}
+
+/// Reads an answer; `null` stands for an object that Stripe does not have.
+fn read(request: &Request, body: &[u8]) -> Answer {
+    let parsed: Result<Value, _> = serde_json::from_slice(body);
+    match parsed {
+        Ok(Value::Null) => Answer::Facts(Box::default()),
+        Ok(value) => match read_object(request, &value) {
+            Ok(facts) => Answer::Facts(Box::new(facts)),
+            Err(error) => Answer::Unreadable(format!("{request}: {error}")),
+        },
+        Err(error) => Answer::Unreadable(format!("{request}: {error}")),
+    }
+}

@@ -1,0 +1,149 @@
+//! Takes deliveries in: many are stored by one durable commit, each is answered only after it.
+//!
+//! There is no timer and no added latency: the batcher commits at once when it is idle, and what arrives while a commit
+//! is in flight goes into the next one. The queue is bounded; when it is full, Stripe is told to come back.
+
+use chrono::{DateTime, Utc};
+use entity::{
+    id::{BrandId, EventId},
+    stripe_event::{self, EventStatus},
+};
+use sea_orm::{DbErr, EntityTrait, IntoActiveModel};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{clock::Clock, db::Db};
+
+/// How many deliveries may wait for their commit.
+const QUEUE: usize = 4096;
+/// How many are committed together; thirteen values each, well below SQLite's limit of 32,766.
+const BATCH: usize = 512;
+
+/// What the envelope of an event says, snapshot or thin (<https://docs.stripe.com/api/events/object>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    pub id: String,
+    pub kind: String,
+    pub livemode: bool,
+    pub created: DateTime<Utc>,
+    /// The Connect account that it is about.
+    pub account: Option<String>,
+}
+
+impl Envelope {
+    /// Reads a body; `None` when it is not JSON or has no id, so that it cannot be told from another.
+    pub fn read(body: &[u8], now: DateTime<Utc>) -> Option<Self> {
+        let event: Value = serde_json::from_slice(body).ok()?;
+        let text = |field: &str, max: usize| {
+            let value = event[field].as_str()?;
+            let good = (1..=max).contains(&value.len()) && !value.chars().any(char::is_control);
+            good.then(|| value.to_owned())
+        };
+        let created = match &event["created"] {
+            Value::String(time) => DateTime::parse_from_rfc3339(time).ok().map(|time| time.to_utc()),
+            number => number.as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        };
+        Some(Self {
+            id: text("id", 255)?,
+            kind: text("type", 255).unwrap_or_default(),
+            livemode: event["livemode"].as_bool().unwrap_or(false),
+            created: created.unwrap_or(now),
+            account: text("account", 255),
+        })
+    }
+}
+
+/// The storage cannot take it now: Stripe comes again.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event could not be stored")]
+pub struct Unavailable;
+
+struct Delivery {
+    row: stripe_event::Model,
+    stored: oneshot::Sender<Result<(), Unavailable>>,
+}
+
+/// The way into the inbox.
+#[derive(Clone)]
+pub struct Inbox {
+    queue: mpsc::Sender<Delivery>,
+    clock: Clock,
+}
+
+/// Commits what comes through the queue, until the last [`Inbox`] is gone.
+pub struct Batcher {
+    queue: mpsc::Receiver<Delivery>,
+    db: Db,
+}
+
+/// The inbox, and what must run for it.
+pub fn inbox(db: Db, clock: Clock) -> (Inbox, Batcher) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let inbox = Inbox { queue: sender, clock };
+    (inbox, Batcher { queue: receiver, db })
+}
+
+impl Inbox {
+    /// Stores an event durably; one that is stored already is as good. `ignored` says why it is kept, but not processed.
+    pub async fn store(
+        &self,
+        brand: BrandId,
+        envelope: Envelope,
+        body: Vec<u8>,
+        ignored: Option<String>,
+    ) -> Result<(), Unavailable> {
+        let now = self.clock.now();
+        let row = stripe_event::Model {
+            id: EventId(self.clock.new_id()),
+            brand_id: brand,
+            stripe_id: envelope.id,
+            kind: envelope.kind,
+            livemode: envelope.livemode,
+            occurred_at: envelope.created,
+            received_at: now,
+            body,
+            status: if ignored.is_some() {
+                EventStatus::Ignored
+            } else {
+                EventStatus::Pending
+            },
+            attempts: 0,
+            next_attempt_at: now,
+            leased_until: None,
+            last_error: ignored,
+        };
+        let (stored, answer) = oneshot::channel();
+        self.queue.try_send(Delivery { row, stored }).map_err(|_| Unavailable)?;
+        answer.await.map_err(|_| Unavailable)?
+    }
+}
+
+impl Batcher {
+    /// `committed` is called after each commit.
+    pub async fn run(mut self, committed: impl Fn()) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
+            let (rows, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|d: Delivery| (d.row, d.stored)).unzip();
+            let result = self.commit(rows).await.map_err(|error| {
+                tracing::error!(%error, "events could not be stored");
+                Unavailable
+            });
+            let outcome = if result.is_ok() { "stored" } else { "unavailable" };
+            metrics::counter!("rekomi_inbox_acknowledged_total", "outcome" => outcome).increment(answers.len() as u64);
+            for answer in answers {
+                // Stripe may have hung up; it will come again, and find the event stored.
+                let _ = answer.send(if result.is_ok() { Ok(()) } else { Err(Unavailable) });
+            }
+            committed();
+        }
+    }
+
+    async fn commit(&self, rows: Vec<stripe_event::Model>) -> Result<(), DbErr> {
+        let txn = self.db.begin().await?;
+        stripe_event::Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
+            .on_conflict_do_nothing()
+            .exec_without_returning(&txn)
+            .await?;
+        txn.commit().await
+    }
+}
