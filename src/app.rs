@@ -11,7 +11,7 @@ use crate::{
     auth::jwt::Tokens,
     clock::Clock,
     config::Config,
-    db::Db,
+    db::{DatabaseUrl, Db},
     directory::{Directory, Name},
     domain::{Domain, Outbox, brands},
     error::Result,
@@ -20,6 +20,7 @@ use crate::{
         schema,
         transport::{self, TransportSettings},
     },
+    lease,
     live::Live,
     rest::{health, layers, stripe_webhook},
     stripe::{
@@ -61,6 +62,13 @@ impl App {
         telemetry::metrics();
         let db = Db::open(&config.database).await?;
         db.migrate().await?;
+        if matches!(config.database, DatabaseUrl::Sqlite(_)) {
+            // One server works on an SQLite file: what is leased was held by one that died.
+            let txn = db.begin().await?;
+            lease::release_all::<entity::stripe_event::Entity>(&txn).await?;
+            lease::release_all::<entity::stripe_operation::Entity>(&txn).await?;
+            txn.commit().await?;
+        }
         let directory = Directory::new(db.clone(), &config);
         let stripe = Stripe::new(&config.stripe_api_base);
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());

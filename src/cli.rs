@@ -189,7 +189,12 @@ async fn serve(config: Config) -> Outcome {
         .await
         .map_err(|error| Failure::from(format!("REKOMI_LISTEN: cannot listen on {listen}: {error}")))?;
     let app = App::start(config, &secret.secret, Clock::system()).await.map_err(of)?;
-    if brands::list(&app.db).await.map_err(of)?.is_empty() {
+    let brands = brands::list(&app.db).await.map_err(of)?;
+    for brand in &brands {
+        brands::open_secrets(&app.config.vault, brand)
+            .map_err(|error| Failure::from(format!("REKOMI_ENCRYPTION_KEY: the brand {}: {error}", brand.slug)))?;
+    }
+    if brands.is_empty() {
         tracing::info!("there is no brand yet; make one: rekomi brand create --name \"My brand\"");
     }
     app.resume_waiting_operations().await.map_err(of)?;

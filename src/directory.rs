@@ -56,13 +56,16 @@ pub enum Name {
     Default,
 }
 
+/// An account, and when it was read.
+type Known = (Instant, Arc<Account>);
+
 #[derive(Clone)]
 pub struct Directory {
     db: Db,
     vault: Vault,
     /// What the settings give the default brand while it has none of its own.
     fallback: StripeSecrets,
-    known: Arc<RwLock<HashMap<Name, (Instant, Arc<Account>)>>>,
+    known: Arc<RwLock<HashMap<Name, Known>>>,
 }
 
 impl Directory {
@@ -117,7 +120,7 @@ impl Directory {
         Ok(Account { brand, secrets })
     }
 
-    fn recall(&self, name: &Name) -> Option<(Instant, Arc<Account>)> {
+    fn recall(&self, name: &Name) -> Option<Known> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(name).cloned()
     }

@@ -48,6 +48,16 @@ macro_rules! queue {
 queue!(stripe_event, entity::stripe_event::EventStatus::Pending);
 queue!(stripe_operation, entity::stripe_operation::OperationStatus::Pending);
 
+/// Ends all leases: for a database that no other instance works on, when the one that held them is gone.
+pub async fn release_all<E: Queue>(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    E::update_many()
+        .col_expr(E::leased_until(), Expr::value(None::<DateTime<Utc>>))
+        .filter(E::leased_until().is_not_null())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 /// Claims up to `limit` due rows for `lease`, the longest due first.
 pub async fn claim<E: Queue>(
     db: &impl ConnectionTrait,

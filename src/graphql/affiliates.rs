@@ -32,6 +32,7 @@ pub struct Affiliate {
     pub loaders: Arc<Loaders>,
 }
 
+/// Somebody who shares codes.
 #[Object]
 impl Affiliate {
     /// `aff_…`

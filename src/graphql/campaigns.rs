@@ -49,6 +49,7 @@ impl Campaign {
     }
 }
 
+/// A campaign: what its affiliates promote, and what it pays them.
 #[Object]
 impl Campaign {
     /// `cmp_…`

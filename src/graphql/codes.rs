@@ -39,6 +39,7 @@ impl AffiliateCode {
     }
 }
 
+/// What a customer types at checkout; one Stripe promotion code.
 #[Object]
 impl AffiliateCode {
     /// `cod_…`

@@ -81,6 +81,7 @@ impl Conversion {
     }
 }
 
+/// One credited sale.
 #[Object]
 impl Conversion {
     /// `cnv_…`

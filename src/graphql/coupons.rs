@@ -70,6 +70,7 @@ pub struct CampaignCoupon {
     pub loaders: Arc<Loaders>,
 }
 
+/// A discount that a campaign's codes give; one Stripe coupon under the same id.
 #[Object]
 impl CampaignCoupon {
     /// `cpn_…`

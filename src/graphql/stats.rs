@@ -36,6 +36,7 @@ fn int(count: i64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// A code with its figures.
 #[Object]
 impl CodeRedemptionStats {
     async fn code(&self) -> AffiliateCode {

@@ -48,12 +48,14 @@ pub enum Fetched {
 impl Fetcher {
     /// What is still open, given an event's facts and everything that is known of its sale.
     pub async fn needs(&self, feed: FeedName, event: &Facts, all: &Facts) -> Result<BTreeSet<Request>> {
-        let open = needs(event, all, |_| true);
-        let promotion_codes = all.promotion_code_ids();
-        if open.is_empty() && promotion_codes.is_empty() {
-            return Ok(open);
-        }
         let db = self.db.reader();
+        let open = needs(event, all, |_| true);
+        if open.is_empty() {
+            let promotion_codes = all.promotion_code_ids();
+            if evidence::matched(db, feed, &promotion_codes).await?.len() == promotion_codes.len() {
+                return Ok(open);
+            }
+        }
         let all = sales::preview(db, feed, all).await?;
         let ours = evidence::matched(db, feed, &all.promotion_code_ids()).await?;
         Ok(needs(event, &all, |id| ours.contains(id)))
@@ -84,16 +86,18 @@ impl Fetcher {
         let root = told.clone();
         let mut asked = BTreeSet::new();
         for _ in 0..MAX_ROUNDS {
-            let event_facts = if root == Facts::default() { &told } else { &root };
-            wanted.extend(self.needs(feed, event_facts, &told).await?);
+            let event_facts = if root == Facts::default() {
+                told.clone()
+            } else {
+                root.clone()
+            };
+            wanted.extend(self.needs(feed, &event_facts, &told).await?);
             wanted.retain(|request| !asked.contains(request));
             if wanted.is_empty() {
                 break;
             }
             let Some(key) = &key else {
-                let missing: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-                let why = format!("the brand has no Stripe key to read {} with", missing.join(", "));
-                return Ok(Fetched::Without(Box::new(told), why));
+                return Ok(without_key(told, &event_facts, &wanted));
             };
             for request in std::mem::take(&mut wanted) {
                 match self.fetch(feed, key, &request).await? {
@@ -151,6 +155,25 @@ impl Fetcher {
         txn.commit().await?;
         Ok(())
     }
+}
+
+/// What an event tells by itself. It is set aside where that leaves a credit or a refund out; a subscription's first
+/// invoice will come by itself, and a promotion code that is not ours credits nobody.
+fn without_key(told: Facts, event: &Facts, wanted: &BTreeSet<Request>) -> Fetched {
+    let essential = |request: &&Request| match request {
+        Request::Invoice(id) => event.invoices.contains_key(id),
+        Request::Subscription(_) | Request::InvoicePayments(_) => true,
+        Request::PromotionCode(_) => false,
+    };
+    let missing: Vec<String> = wanted.iter().filter(essential).map(ToString::to_string).collect();
+    let told = Box::new(told);
+    if missing.is_empty() {
+        return Fetched::Complete(told);
+    }
+    Fetched::Without(
+        told,
+        format!("the brand has no Stripe key to read {} with", missing.join(", ")),
+    )
 }
 
 enum Answer {

@@ -3,7 +3,7 @@
 //! A batch is one transaction. What needs Stripe's API goes its own way, so that a slow answer holds up nothing else;
 //! an event that cannot be processed is tried alone, then later, and at last set aside where an operator sees it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use entity::stripe_event::{self, EventStatus};
@@ -20,8 +20,11 @@ use super::{
 use crate::{clock::Clock, db::Db, domain::feed::FeedName, error::Result, lease};
 
 const BATCH: u64 = 256;
-/// Longer than all fetches of one event may take.
-const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How soon another worker takes over from one that died.
+const LEASE: TimeDelta = TimeDelta::seconds(10);
+/// How long all fetches of one event may take together, and its lease meanwhile.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(12);
+const FETCH_LEASE: TimeDelta = TimeDelta::seconds(15);
 /// How many events may wait for Stripe's answers at once.
 const FETCHING: usize = 32;
 /// Tries before an event is set aside: about three hours.
@@ -63,15 +66,18 @@ impl Processor {
     /// Processes what is due, once; the number of events that were taken out.
     pub async fn run_due(&self) -> Result<usize> {
         let txn = self.db.begin().await?;
-        let events = lease::claim::<stripe_event::Entity>(&txn, self.clock.now(), LEASE, BATCH).await?;
+        let mut events = lease::claim::<stripe_event::Entity>(&txn, self.clock.now(), LEASE, BATCH).await?;
         txn.commit().await?;
+        // In the order in which they came, so that the feed tells of them in that order.
+        events.sort_by_key(|event| event.id);
         let claimed = events.len();
         let mut ready = Vec::with_capacity(claimed);
         for event in events {
-            match self.read(event).await? {
-                Some(Next::Fold(told)) => ready.push(*told),
-                Some(Next::Fetch(event, reading)) => self.fetch_aside(*event, reading).await?,
-                None => {}
+            match self.read(&event).await {
+                Ok(Next::Fold(told)) => ready.push(*told),
+                Ok(Next::Fetch(reading)) => self.fetch_aside(event, reading).await?,
+                Ok(Next::Nothing) => {}
+                Err(error) => self.failed(&event, &error.to_string()).await?,
             }
         }
         self.fold(ready).await?;
@@ -79,33 +85,33 @@ impl Processor {
     }
 
     /// Reads one event; what tells nothing of a sale, or cannot be read, is done with.
-    async fn read(&self, event: stripe_event::Model) -> Result<Option<Next>> {
+    async fn read(&self, event: &stripe_event::Model) -> Result<Next> {
         let parsed = serde_json::from_slice(&event.body);
         let reading = match parsed
             .map_err(|error| error.to_string())
             .and_then(|value| read_event(&value).map_err(|error| error.to_string()))
         {
             Ok(Reading::Nothing(why)) => {
-                self.finish(&event, EventStatus::Ignored, why).await?;
-                return Ok(None);
+                self.finish(event, EventStatus::Ignored, why).await?;
+                return Ok(Next::Nothing);
             }
             Ok(reading) => reading,
             Err(why) => {
-                self.finish(&event, EventStatus::Parked, &why).await?;
-                return Ok(None);
+                self.finish(event, EventStatus::Parked, &why).await?;
+                return Ok(Next::Nothing);
             }
         };
         if let Reading::Facts(facts) = &reading
-            && self.fetcher.needs(feed(&event), facts, facts).await?.is_empty()
+            && self.fetcher.needs(feed(event), facts, facts).await?.is_empty()
         {
             let told = Told {
                 facts: (**facts).clone(),
-                event,
+                event: event.clone(),
                 park: None,
             };
-            return Ok(Some(Next::Fold(Box::new(told))));
+            return Ok(Next::Fold(Box::new(told)));
         }
-        Ok(Some(Next::Fetch(Box::new(event), reading)))
+        Ok(Next::Fetch(reading))
     }
 
     /// Lets an event wait for Stripe without holding up the others.
@@ -114,6 +120,7 @@ impl Processor {
             // All places are taken: give it back, for a second.
             return self.postpone(&event, event.attempts, 1, event.last_error.clone()).await;
         };
+        self.renew(&event).await?;
         let processor = self.clone();
         self.fetching.spawn(async move {
             if let Err(error) = processor.fetch_and_fold(event, reading).await {
@@ -124,8 +131,23 @@ impl Processor {
         Ok(())
     }
 
+    /// Holds an event for as long as its fetches may take.
+    async fn renew(&self, event: &stripe_event::Model) -> Result<()> {
+        let txn = self.db.begin().await?;
+        let row = stripe_event::ActiveModel {
+            id: Set(event.id),
+            leased_until: Set(Some(self.clock.now() + FETCH_LEASE)),
+            ..Default::default()
+        };
+        row.update(&txn).await?;
+        txn.commit().await?;
+        Ok(())
+    }
+
     async fn fetch_and_fold(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
-        match self.fetcher.complete(&event, reading).await? {
+        let complete = tokio::time::timeout(FETCH_TIMEOUT, self.fetcher.complete(&event, reading)).await;
+        let fetched = complete.unwrap_or_else(|_| Ok(Fetched::Later("Stripe did not answer in time".into())));
+        match fetched? {
             Fetched::Complete(facts) => {
                 self.fold(vec![Told {
                     event,
@@ -256,9 +278,12 @@ impl Processor {
     }
 }
 
+/// How to go on with an event.
 enum Next {
     Fold(Box<Told>),
-    Fetch(Box<stripe_event::Model>, Reading),
+    Fetch(Reading),
+    /// It is done with.
+    Nothing,
 }
 
 fn feed(event: &stripe_event::Model) -> FeedName {

@@ -46,17 +46,15 @@ pub(super) async fn caller<G: Gateway>(gateway: &G, headers: &HeaderMap) -> Resu
     }
 }
 
-/// The token of a `connection_init` payload: `{"authorization": "Bearer …"}`, the key in any case. Two such keys are
-/// ambiguous, so they are none.
+/// The token of a `connection_init` payload: `{"authorization": "Bearer …"}`, the key in any case. Clients may send it
+/// in several cases at once; where those do not say the same, there is no token.
 pub(super) fn payload_token(payload: Option<&Map<String, Value>>) -> Option<&str> {
     let mut values = payload?
         .iter()
         .filter(|(key, _)| key.eq_ignore_ascii_case("authorization"))
         .map(|(_, value)| value);
-    match (values.next(), values.next()) {
-        (Some(value), None) => bearer(value.as_str()?),
-        _ => None,
-    }
+    let value = values.next()?;
+    values.all(|other| other == value).then(|| bearer(value.as_str()?))?
 }
 
 /// `Bearer TOKEN`; schemes are case-insensitive (RFC 9110, 11.1).
@@ -83,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_key_may_be_in_any_case_but_there_is_one() {
+    fn the_payload_key_may_be_in_any_case_but_says_one_thing() {
         let token = |payload: Value| payload_token(payload.as_object()).map(str::to_owned);
         assert_eq!(token(json!({"Authorization": "Bearer t"})).as_deref(), Some("t"));
         assert_eq!(token(json!({"authorization": "Bearer t"})).as_deref(), Some("t"));
@@ -91,6 +89,8 @@ mod tests {
             token(json!({"authorization": "Bearer t", "AUTHORIZATION": "Bearer u"})),
             None
         );
+        let twice = json!({"authorization": "Bearer t", "Authorization": "Bearer t"});
+        assert_eq!(token(twice).as_deref(), Some("t"));
         assert_eq!(token(json!({"authorization": 1})), None);
         assert_eq!(token(json!({})), None);
         assert_eq!(payload_token(None), None);

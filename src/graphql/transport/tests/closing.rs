@@ -13,7 +13,7 @@ async fn a_socket_needs_a_good_token() {
         json!({}),
         json!({"authorization": "Bearer mallory"}),
         json!({"authorization": "olivia"}),
-        json!({"authorization": "Bearer olivia", "Authorization": "Bearer olivia"}),
+        json!({"authorization": "Bearer olivia", "Authorization": "Bearer mallory"}),
     ] {
         let mut socket = fixture.connect().await;
         socket
