@@ -8,6 +8,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    announce::FeedBell,
     auth::jwt::Tokens,
     clock::Clock,
     config::Config,
@@ -72,7 +73,9 @@ impl App {
         let directory = Directory::new(db.clone(), &config);
         let stripe = Stripe::new(&config.stripe_api_base);
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let [events_due, operations_due, told] = std::array::from_fn(|_| Arc::new(Notify::new()));
+        let [events_due, operations_due] = std::array::from_fn(|_| Arc::new(Notify::new()));
+        let bell = FeedBell::default();
+        bell.spawn(&db, &tasks, &shutdown);
         let operations = Operations {
             db: db.clone(),
             clock: clock.clone(),
@@ -91,14 +94,14 @@ impl App {
             directory: directory.clone(),
             stripe,
         };
-        let processor = Processor::new(db.clone(), clock.clone(), fetcher, told.clone());
+        let processor = Processor::new(db.clone(), clock.clone(), fetcher, bell.clone());
         let (inbox, batcher) = inbox(db.clone(), clock.clone());
         let committed = events_due.clone();
         let batcher = tokio::spawn(batcher.run(move || committed.notify_one()));
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
         Ok(Self {
             tokens: Tokens::new(jwt_secret, &config.jwt_issuer, &config.jwt_audience),
-            live: Live::new(domain.clone(), told, tasks.clone(), shutdown.clone()),
+            live: Live::new(domain.clone(), bell.heard, tasks.clone(), shutdown.clone()),
             config,
             clock,
             db,

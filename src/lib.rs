@@ -3,6 +3,7 @@
 //! `docs/architecture.md` says what lives where, and walks through an event's way in, a code's way out and a
 //! subscriber's reconnect.
 
+pub mod announce;
 pub mod app;
 pub mod auth;
 pub mod cli;

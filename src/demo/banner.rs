@@ -11,10 +11,23 @@ use crate::{
     },
 };
 
-const QUERY: &str = "{ conversions(first: 5) { totalCount nodes { source kind status amount { amount currency } \
-                     commission { amount } affiliate { name } } } }";
-const SUBSCRIPTION: &str = "subscription { conversionCreated { cursor conversion { source amount { amount currency } \
-                            affiliate { name } } } }";
+const QUERY: &str = "{
+  conversions(first: 5) {
+    totalCount
+    nodes { source kind status amount { amount currency } commission { amount } affiliate { name } }
+  }
+}";
+const SUBSCRIPTION: &str = "subscription {
+  conversionCreated {
+    cursor
+    conversion { source kind amount { amount currency } affiliate { name } }
+  }
+}";
+
+/// The same on one line, for a terminal.
+fn one_line(query: &str) -> String {
+    query.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 pub fn print(app: &App, world: &World, base: &str) -> Result<(), InvalidToken> {
     let token = |role, affiliate| {
@@ -56,14 +69,14 @@ Watch sales come in, live, in GraphiQL:
   {watch}
 
 Or paste this query, or this curl line:
-  {QUERY}
+  {query}
 
   curl -s {base}/graphql -H 'content-type: application/json' -H \"authorization: Bearer $TOKEN\" \\
-    -d '{{\"query\":\"{QUERY}\"}}'
+    -d '{{\"query\":\"{query}\"}}'
 
 To subscribe from a program: connect to {socket}/graphql/ws with the sub-protocol graphql-transport-ws,
 send connection_init with {{\"authorization\":\"Bearer $TOKEN\"}}, and subscribe to
-  {SUBSCRIPTION}
+  {subscription}
 
 Tokens, good for 24 hours (export TOKEN=…):
   owner      {owner}
@@ -71,6 +84,8 @@ Tokens, good for 24 hours (export TOKEN=…):
   analyst    {analyst}
   affiliate  {affiliate}   ({name})
 ",
+        query = one_line(QUERY),
+        subscription = one_line(SUBSCRIPTION),
         slug = world.brand.slug,
         explore = ide(QUERY),
         watch = ide(SUBSCRIPTION),

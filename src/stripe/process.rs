@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use entity::stripe_event::{self, EventStatus};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -17,11 +17,11 @@ use super::{
     fetch::{Fetched, Fetcher},
     sales, totals,
 };
-use crate::{clock::Clock, db::Db, domain::feed::FeedName, error::Result, lease};
+use crate::{announce::FeedBell, clock::Clock, db::Db, domain::feed::FeedName, error::Result, lease};
 
 const BATCH: u64 = 256;
 /// How soon another worker takes over from one that died.
-const LEASE: TimeDelta = TimeDelta::seconds(10);
+const LEASE: TimeDelta = TimeDelta::seconds(5);
 /// How long all fetches of one event may take together, and its lease meanwhile.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(12);
 const FETCH_LEASE: TimeDelta = TimeDelta::seconds(15);
@@ -37,7 +37,7 @@ pub struct Processor {
     pub clock: Clock,
     pub fetcher: Fetcher,
     /// Rung after every commit that told the feed something.
-    pub told: Arc<Notify>,
+    pub bell: FeedBell,
     /// The events that wait for Stripe.
     pub fetching: TaskTracker,
     permits: Arc<Semaphore>,
@@ -52,12 +52,12 @@ struct Told {
 }
 
 impl Processor {
-    pub fn new(db: Db, clock: Clock, fetcher: Fetcher, told: Arc<Notify>) -> Self {
+    pub fn new(db: Db, clock: Clock, fetcher: Fetcher, bell: FeedBell) -> Self {
         Self {
             db,
             clock,
             fetcher,
-            told,
+            bell,
             fetching: TaskTracker::new(),
             permits: Arc::new(Semaphore::new(FETCHING)),
         }
@@ -215,7 +215,7 @@ impl Processor {
         txn.commit().await?;
         metrics::counter!("rekomi_inbox_processed_total", "outcome" => "processed").increment(told.len() as u64);
         if !told_feeds.is_empty() {
-            self.told.notify_waiters();
+            self.bell.ring();
         }
         Ok(())
     }
