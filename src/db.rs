@@ -158,7 +158,7 @@ async fn sqlite_pool(options: SqliteConnectOptions, size: u32) -> Result<Databas
 }
 
 fn connection_error(error: sea_orm::sqlx::Error) -> DbErr {
-    DbErr::Custom(format!("cannot open the database: {error}"))
+    DbErr::Custom(format!("DATABASE_URL: cannot open the database: {error}"))
 }
 
 /// A database that a later release has migrated holds what this binary does not know.

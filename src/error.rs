@@ -68,7 +68,11 @@ impl Error {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        Self::Internal(format!("database: {error}"))
+        match error {
+            // Ours, and whole sentences already.
+            DbErr::Custom(text) => Self::Internal(text),
+            error => Self::Internal(format!("database: {error}")),
+        }
     }
 }
 

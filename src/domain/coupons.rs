@@ -2,22 +2,22 @@
 //!
 //! **Invariant.** The row and what it owes Stripe are written together. Deleting is a mark: codes keep attributing.
 
-use chrono::{DateTime, Months, SubsecRound, Utc};
 use entity::{
     code::{self, CodeStatus},
-    coupon::{self, CouponDuration},
+    coupon,
     id::{AffiliateId, CampaignId, CouponId},
     stripe_operation,
 };
-use rust_decimal::Decimal;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
     QueryFilter, Select, Set, sea_query::Expr,
 };
 use uuid::Uuid;
 
+pub use super::coupon_terms::{CreateCoupon, DiscountInput};
 use super::{
     Attempt, Domain, Refusal, affiliates, campaigns,
+    coupon_terms::{MAX_NAME, Terms},
     owed::{self, Call},
     page::{self, Order, Page, PageArgs},
     plans, tenancy,
@@ -25,34 +25,7 @@ use super::{
 use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Problems, Result, UserErrorCode},
-    money,
 };
-
-/// Stripe's limit on a coupon's name (<https://docs.stripe.com/api/coupons/create>). Characters.
-const MAX_NAME: usize = 40;
-const MAX_MONTHS: i32 = 1200;
-const MAX_YEARS_AHEAD: u32 = 5;
-
-#[derive(Clone, Debug)]
-pub enum DiscountInput {
-    Percent(Decimal),
-    Amount { minor_units: i64, currency: String },
-}
-
-#[derive(Clone, Debug)]
-pub struct CreateCoupon {
-    pub campaign_id: Option<CampaignId>,
-    pub name: String,
-    pub discount: DiscountInput,
-    pub duration: CouponDuration,
-    pub duration_in_months: Option<i32>,
-    pub max_redemptions_per_code: Option<i32>,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub overrides_click_attribution: bool,
-    pub allow_affiliate_self_mint: bool,
-    /// Given and unreadable: `Some(None)`.
-    pub affiliate_id: Option<Option<AffiliateId>>,
-}
 
 /// What is left out stays.
 #[derive(Clone, Debug, Default)]
@@ -174,56 +147,6 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
         return Err(rejected(&refusal));
     }
     reread(domain, scope, coupon.id).await
-}
-
-/// The parts of a coupon that can be judged alone.
-struct Terms {
-    name: String,
-    percent_off_bps: Option<i32>,
-    amount_off: Option<i64>,
-    currency: Option<String>,
-    expires_at: Option<DateTime<Utc>>,
-}
-
-impl Terms {
-    fn check(problems: &mut Problems, input: &CreateCoupon, now: DateTime<Utc>) -> Option<Self> {
-        let name = problems.text(&["name"], &input.name, MAX_NAME);
-        let months = &["durationInMonths"];
-        match (input.duration, input.duration_in_months) {
-            (CouponDuration::Repeating, Some(count)) => problems.range(months, count, 1, MAX_MONTHS),
-            (CouponDuration::Repeating, None) => problems.require(false, months, "REPEATING needs a number of months."),
-            (_, count) => problems.require(count.is_none(), months, "Only REPEATING takes a number of months."),
-        }
-        if let Some(max) = input.max_redemptions_per_code {
-            problems.range(&["maxRedemptionsPerCode"], max, 1, i32::MAX);
-        }
-        let expires_at = input.expires_at.map(|at| at.trunc_subsecs(0));
-        if let Some(at) = expires_at {
-            let latest = now.checked_add_months(Months::new(12 * MAX_YEARS_AHEAD));
-            problems.require(at > now, &["expiresAt"], "It must be in the future.");
-            let message = "It must be at most five years ahead.";
-            problems.require(latest.is_none_or(|latest| at <= latest), &["expiresAt"], message);
-        }
-        let (percent_off_bps, amount) = match &input.discount {
-            DiscountInput::Percent(percent) => {
-                let points = money::basis_points(*percent);
-                let message = "It must be above 0 and at most 100, with at most two decimals.";
-                problems.require(points.is_some(), &["discount", "percentOff"], message);
-                (points, None)
-            }
-            DiscountInput::Amount { minor_units, currency } => {
-                let field = ["discount", "amountOff"];
-                (None, campaigns::amount(problems, field, *minor_units, currency))
-            }
-        };
-        (percent_off_bps.is_some() || amount.is_some()).then(|| Self {
-            name,
-            percent_off_bps,
-            amount_off: amount.map(|(minor_units, _)| minor_units),
-            currency: amount.map(|(_, currency)| currency.to_string()),
-            expires_at,
-        })
-    }
 }
 
 /// An exclusive coupon is for an affiliate of the coupon's campaign.

@@ -5,12 +5,15 @@
 
 pub mod affiliates;
 pub mod attribution;
+mod brand_secrets;
 pub mod brands;
+mod campaign_rules;
 pub mod campaigns;
 pub mod code_text;
 pub mod codes;
 pub mod commission;
 pub mod conversions;
+mod coupon_terms;
 pub mod coupons;
 pub mod feed;
 mod minting;

@@ -11,19 +11,18 @@ use chrono::{DateTime, Utc};
 use entity::{
     conversion::{self, ConversionStatus},
     feed_event::FeedKind,
-    id::{AffiliateId, CodeId, ConversionId, LedgerEntryId},
+    id::{AffiliateId, ConversionId, LedgerEntryId},
     ledger_entry::{self, EntryKind},
     redemption, sale,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr,
 };
-use uuid::Uuid;
 
 use super::{
     projection::{self, Evidence, Projection},
     sales::Sale,
+    standing::{Slot, Standing},
     totals::Totals,
 };
 use crate::{clock::Clock, domain::feed::FeedName, error::Result};
@@ -35,16 +34,6 @@ pub struct News {
     pub kind: FeedKind,
     pub conversion: ConversionId,
     pub affiliate: AffiliateId,
-}
-
-/// A place in the ledger: what should stand there is a sum.
-type Slot = (ConversionId, AffiliateId, EntryKind, String);
-
-/// What stands for some sales.
-struct Standing {
-    conversions: BTreeMap<(Uuid, String), conversion::Model>,
-    redemptions: BTreeMap<(CodeId, String), redemption::Model>,
-    ledger: BTreeMap<Slot, i64>,
 }
 
 /// Collects the writes of one transaction.
@@ -69,7 +58,7 @@ pub async fn apply_in_txn(
     sales: Vec<Sale>,
     evidence: &Evidence,
 ) -> Result<(Totals, Vec<News>)> {
-    let standing = standing(txn, sales.iter().map(|sale| sale.row.id).collect()).await?;
+    let standing = Standing::read(txn, sales.iter().map(|sale| sale.row.id).collect()).await?;
     let mut writer = Writer {
         clock,
         feed,
@@ -103,45 +92,6 @@ async fn save(txn: &impl ConnectionTrait, sale: Sale) -> Result<()> {
         .exec(txn)
         .await?;
     Ok(())
-}
-
-async fn standing(txn: &impl ConnectionTrait, sales: Vec<Uuid>) -> Result<Standing> {
-    let conversions = conversion::Entity::find()
-        .filter(conversion::Column::SaleId.is_in(sales.iter().copied()))
-        .filter(conversion::Column::MergedInto.is_null())
-        .all(txn)
-        .await?;
-    let redemptions = redemption::Entity::find()
-        .filter(redemption::Column::SaleId.is_in(sales.iter().copied()))
-        .all(txn)
-        .await?;
-    let ledger: Vec<(ConversionId, AffiliateId, EntryKind, String, i64)> = ledger_entry::Entity::find()
-        .select_only()
-        .column(ledger_entry::Column::ConversionId)
-        .column(ledger_entry::Column::AffiliateId)
-        .column(ledger_entry::Column::Kind)
-        .column(ledger_entry::Column::Currency)
-        .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
-        .filter(ledger_entry::Column::SaleId.is_in(sales))
-        .group_by(ledger_entry::Column::ConversionId)
-        .group_by(ledger_entry::Column::AffiliateId)
-        .group_by(ledger_entry::Column::Kind)
-        .group_by(ledger_entry::Column::Currency)
-        .into_tuple()
-        .all(txn)
-        .await?;
-    let slot = |(conversion, affiliate, kind, currency, sum)| ((conversion, affiliate, kind, currency), sum);
-    Ok(Standing {
-        conversions: conversions
-            .into_iter()
-            .map(|row| ((row.sale_id, row.part.clone()), row))
-            .collect(),
-        redemptions: redemptions
-            .into_iter()
-            .map(|row| ((row.code_id, row.usage.clone()), row))
-            .collect(),
-        ledger: ledger.into_iter().map(slot).collect(),
-    })
 }
 
 impl Writer<'_> {

@@ -15,4 +15,5 @@ pub mod process;
 pub mod projection;
 pub mod sales;
 pub mod signature;
+mod standing;
 pub mod totals;

@@ -1,21 +1,13 @@
 //! The command line. What a command prints for a program to read is alone on standard output.
 
-use std::{
-    io::{Read, Write},
-    path::PathBuf,
-    time::Duration,
-};
+mod brand;
+
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use entity::{
-    affiliate,
-    brand::{self, Tier},
-    id::AffiliateId,
-};
+use clap::{Args, Parser, Subcommand};
+use entity::{affiliate, id::AffiliateId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use secrecy::SecretString;
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -29,7 +21,7 @@ use crate::{
     config::Config,
     db::Db,
     demo,
-    domain::brands::{self, BrandInput},
+    domain::brands,
     error::{Error, UserError},
     first_run, telemetry,
 };
@@ -66,7 +58,7 @@ enum Command {
     Demo(demo::Options),
     /// Create, change and list brands.
     #[command(subcommand)]
-    Brand(BrandCommand),
+    Brand(brand::BrandCommand),
     /// Print a token for the API.
     Token(TokenArgs),
     /// Print the GraphQL schema.
@@ -75,64 +67,6 @@ enum Command {
     Migrate,
     /// Copy a live SQLite database to a new file.
     Backup { file: PathBuf },
-}
-
-#[derive(Subcommand)]
-enum BrandCommand {
-    /// Create a brand and print it as JSON. The first one becomes the default.
-    Create {
-        #[arg(long)]
-        name: String,
-        /// In URLs: a-z, 0-9 and -. Made from the name when left out.
-        #[arg(long)]
-        slug: Option<String>,
-        #[command(flatten)]
-        settings: BrandSettings,
-    },
-    /// Change a brand and print it as JSON.
-    Update {
-        /// Which brand.
-        #[arg(long)]
-        slug: String,
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        settings: BrandSettings,
-    },
-    /// Print all brands as JSON, one a line.
-    List,
-}
-
-#[derive(Args)]
-struct BrandSettings {
-    /// Left out for a new brand: starter, with a trial of 14 days.
-    #[arg(long, value_enum)]
-    tier: Option<TierArg>,
-    /// From now on; 0 ends a trial.
-    #[arg(long)]
-    trial_days: Option<i32>,
-    /// Serve `/webhooks/stripe` and the single-brand settings.
-    #[arg(long)]
-    default: bool,
-    /// An IANA time zone, such as Europe/Berlin.
-    #[arg(long)]
-    time_zone: Option<String>,
-    /// The Connect account (acct_…) whose events are the brand's.
-    #[arg(long)]
-    stripe_account: Option<String>,
-    /// `-` reads it from standard input, `@FILE` from a file.
-    #[arg(long, allow_hyphen_values = true)]
-    stripe_secret_key: Option<String>,
-    /// May be repeated while one is rotated; `-` and `@FILE` as above.
-    #[arg(long, allow_hyphen_values = true)]
-    stripe_webhook_secret: Vec<String>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TierArg {
-    Starter,
-    Growth,
-    Pro,
 }
 
 #[derive(Args)]
@@ -161,7 +95,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Serve => serve(Config::from_env()?).await,
         Command::Migrate => open(&Config::from_env()?).await.map(drop),
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,
-        Command::Brand(command) => brand(&Config::from_env()?, command).await,
+        Command::Brand(command) => brand::run(&Config::from_env()?, command).await,
         Command::Token(args) => token(&Config::from_env()?, args).await,
     }
 }
@@ -171,8 +105,8 @@ fn print(text: &str) -> Outcome {
 }
 
 async fn open(config: &Config) -> Result<Db, Failure> {
-    let db = Db::open(&config.database).await?;
-    db.migrate().await?;
+    let db = Db::open(&config.database).await.map_err(|error| of(error.into()))?;
+    db.migrate().await.map_err(|error| of(error.into()))?;
     Ok(db)
 }
 
@@ -232,87 +166,13 @@ async fn backup(config: &Config, file: &std::path::Path) -> Outcome {
     let name = file
         .to_str()
         .ok_or_else(|| Failure::from("the file's name is not UTF-8"))?;
-    open(config).await?.backup(name).await?;
+    open(config)
+        .await?
+        .backup(name)
+        .await
+        .map_err(|error| of(error.into()))?;
     eprintln!("copied to {name}");
     Ok(())
-}
-
-async fn brand(config: &Config, command: BrandCommand) -> Outcome {
-    let db = open(config).await?;
-    let clock = Clock::system();
-    let brand = match command {
-        BrandCommand::List => {
-            for brand in brands::list(&db).await.map_err(of)? {
-                print(&describe(&brand).to_string())?;
-            }
-            return Ok(());
-        }
-        BrandCommand::Create { name, slug, settings } => {
-            let input = BrandInput {
-                name: Some(name),
-                slug,
-                ..settings.read()?
-            };
-            brands::create(&db, &clock, &config.vault, &input).await
-        }
-        BrandCommand::Update { slug, name, settings } => {
-            let input = BrandInput {
-                name,
-                ..settings.read()?
-            };
-            brands::update(&db, &clock, &config.vault, &slug, &input).await
-        }
-    };
-    print(&describe(&brand.map_err(of)?).to_string())
-}
-
-impl BrandSettings {
-    fn read(self) -> Result<BrandInput, Failure> {
-        let secrets = self.stripe_webhook_secret.iter().map(|given| secret(given));
-        Ok(BrandInput {
-            tier: self.tier.map(|tier| match tier {
-                TierArg::Starter => Tier::Starter,
-                TierArg::Growth => Tier::Growth,
-                TierArg::Pro => Tier::Pro,
-            }),
-            trial_days: self.trial_days,
-            make_default: self.default,
-            time_zone: self.time_zone,
-            stripe_account: self.stripe_account,
-            stripe_secret_key: self.stripe_secret_key.as_deref().map(secret).transpose()?,
-            stripe_webhook_secrets: secrets.collect::<Result<_, _>>()?,
-            ..BrandInput::default()
-        })
-    }
-}
-
-/// A secret given as it is, or by `-` on standard input, or by `@FILE`.
-fn secret(given: &str) -> Result<SecretString, Failure> {
-    let text = match given.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| Failure::from(format!("{file}: {error}")))?,
-        None if given == "-" => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            text
-        }
-        None => given.to_owned(),
-    };
-    Ok(text.trim().into())
-}
-
-fn describe(brand: &brand::Model) -> serde_json::Value {
-    json!({
-        "id": brand.id,
-        "slug": brand.slug,
-        "name": brand.name,
-        "tier": brand.tier,
-        "trialEndsAt": brand.trial_ends_at,
-        "default": brand.is_default,
-        "timeZone": brand.time_zone,
-        "stripeAccount": brand.stripe_account,
-        "hasStripeSecretKey": brand.stripe_secret_key.is_some(),
-        "hasStripeWebhookSecret": brand.stripe_webhook_secrets.is_some(),
-    })
 }
 
 async fn token(config: &Config, args: TokenArgs) -> Outcome {

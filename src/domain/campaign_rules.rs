@@ -1,0 +1,162 @@
+//! What campaigns pay: reading and appending rules.
+//!
+//! **Invariant.** A rule is never edited: a change appends one that is in force from now on.
+
+use chrono::{DateTime, Utc};
+use entity::{
+    campaign,
+    campaign_rule::{self, CommissionDuration},
+    id::CampaignId,
+};
+use rust_decimal::Decimal;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+
+use super::{
+    Domain,
+    campaigns::MAX_DAYS,
+    commission::{Pay, Rule},
+};
+use crate::{
+    error::{Error, Problems, Result},
+    money::{self, Currency, MAX_MINOR_UNITS},
+};
+
+const MAX_MONTHS: i32 = 1200;
+
+/// A commission, as it is given.
+#[derive(Clone, Debug)]
+pub enum CommissionInput {
+    Percent(Decimal),
+    Flat { minor_units: i64, currency: String },
+}
+
+/// The rule that is in force now.
+pub(super) async fn current_rule(db: &impl ConnectionTrait, id: CampaignId) -> Result<campaign_rule::Model> {
+    campaign_rule::Entity::find()
+        .filter(campaign_rule::Column::CampaignId.eq(id))
+        .order_by_desc(campaign_rule::Column::EffectiveFrom)
+        .order_by_desc(campaign_rule::Column::Id)
+        .one(db)
+        .await?
+        .ok_or_else(|| Error::Internal(format!("the campaign {id} has no rule")))
+}
+
+/// A stored rule, as the pure part takes it.
+pub fn rule(row: &campaign_rule::Model) -> Result<Rule> {
+    Ok(Rule {
+        effective_from: row.effective_from,
+        pay: stored_pay(row)?,
+        duration: row.duration,
+        months: row
+            .duration_months
+            .and_then(|months| months.try_into().ok())
+            .unwrap_or(0),
+        hold_days: row.hold_days.try_into().unwrap_or(0),
+    })
+}
+
+pub(super) fn stored_pay(row: &campaign_rule::Model) -> Result<Pay> {
+    match (
+        row.percent_bps,
+        row.flat_amount,
+        row.flat_currency.as_deref().map(str::parse),
+    ) {
+        (Some(points), None, None) => Ok(Pay::Percent(points.into())),
+        (None, Some(amount), Some(Ok(currency))) => Ok(Pay::Flat(amount, currency)),
+        _ => Err(Error::Internal(format!("the rule {} pays nothing", row.id))),
+    }
+}
+
+/// A rule before it has a campaign and a time.
+#[derive(PartialEq)]
+pub(super) struct RuleInput {
+    pub(super) pay: Option<Pay>,
+    pub(super) duration: CommissionDuration,
+    pub(super) months: Option<i32>,
+    pub(super) hold_days: i32,
+}
+
+impl RuleInput {
+    pub(super) fn stored(row: &campaign_rule::Model) -> Result<Self> {
+        Ok(Self {
+            pay: Some(stored_pay(row)?),
+            duration: row.duration,
+            months: row.duration_months,
+            hold_days: row.hold_days,
+        })
+    }
+
+    pub(super) fn check(&self, problems: &mut Problems) {
+        let field = &["commissionMonths"];
+        match (self.duration, self.months) {
+            (CommissionDuration::Months, Some(months)) => problems.range(field, months, 1, MAX_MONTHS),
+            (CommissionDuration::Months, None) => problems.require(false, field, "MONTHS needs a number of months."),
+            (_, months) => problems.require(months.is_none(), field, "Only MONTHS takes a number of months."),
+        }
+        problems.range(&["holdDays"], self.hold_days, 0, MAX_DAYS);
+    }
+
+    pub(super) async fn append_in_txn(
+        &self,
+        txn: &impl ConnectionTrait,
+        domain: &Domain,
+        campaign: &campaign::Model,
+    ) -> Result<()> {
+        let (percent_bps, flat) = match &self.pay {
+            Some(Pay::Percent(points)) => (i32::try_from(*points).ok(), None),
+            Some(Pay::Flat(amount, currency)) => (None, Some((*amount, currency.to_string()))),
+            None => (None, None),
+        };
+        let row = campaign_rule::Model {
+            id: domain.clock.new_id(),
+            brand_id: campaign.brand_id,
+            campaign_id: campaign.id,
+            effective_from: effective_from(domain, campaign),
+            percent_bps,
+            flat_amount: flat.as_ref().map(|(amount, _)| *amount),
+            flat_currency: flat.map(|(_, currency)| currency),
+            duration: self.duration,
+            duration_months: self.months,
+            hold_days: self.hold_days,
+        };
+        campaign_rule::Entity::insert(row.into_active_model())
+            .exec_without_returning(txn)
+            .await?;
+        Ok(())
+    }
+}
+
+fn effective_from(domain: &Domain, campaign: &campaign::Model) -> DateTime<Utc> {
+    domain.clock.now().max(campaign.created_at)
+}
+
+pub(super) fn pay(problems: &mut Problems, input: &CommissionInput) -> Option<Pay> {
+    match input {
+        CommissionInput::Percent(percent) => {
+            let points = money::basis_points(*percent);
+            let message = "It must be above 0 and at most 100, with at most two decimals.";
+            problems.require(points.is_some(), &["commission", "percent"], message);
+            points.map(|points| Pay::Percent(points.into()))
+        }
+        CommissionInput::Flat { minor_units, currency } => {
+            let money = amount(problems, ["commission", "flat"], *minor_units, currency)?;
+            Some(Pay::Flat(money.0, money.1))
+        }
+    }
+}
+
+/// An amount above zero in a known currency.
+pub(super) fn amount(
+    problems: &mut Problems,
+    [outer, inner]: [&'static str; 2],
+    minor_units: i64,
+    currency: &str,
+) -> Option<(i64, Currency)> {
+    let in_range = (1..=MAX_MINOR_UNITS).contains(&minor_units);
+    let message = "It must be above zero and at most 2^53 - 1.";
+    problems.require(in_range, &[outer, inner, "minorUnits"], message);
+    let currency: Option<Currency> = currency.parse().ok();
+    let message = "It is not an ISO 4217 currency code.";
+    problems.require(currency.is_some(), &[outer, inner, "currency"], message);
+    currency.filter(|_| in_range).map(|currency| (minor_units, currency))
+}

@@ -1,0 +1,161 @@
+//! One try of an operation: what must come first, the call itself, and what its answer means.
+
+use chrono::TimeDelta;
+use entity::{
+    code, coupon,
+    stripe_operation::{self, OperationKind, OperationStatus},
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use secrecy::SecretString;
+
+use super::{Operations, Outcome};
+use crate::{
+    directory::Name,
+    domain::owed::Call,
+    error::Result,
+    stripe::client::{CallError, Refused},
+};
+
+/// Stripe keeps idempotency keys for at least 24 hours (<https://docs.stripe.com/api/idempotent_requests>).
+const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
+
+impl Operations {
+    pub(super) async fn perform(&self, operation: &stripe_operation::Model) -> Result<Outcome> {
+        let account = self.directory.get(Name::Id(operation.brand_id)).await?;
+        let Some(key) = account.and_then(|account| account.key(operation.livemode).cloned()) else {
+            return Ok(Outcome::Disabled);
+        };
+        if self.has_earlier(operation).await? {
+            return Ok(Outcome::Waiting);
+        }
+        let call: Call = serde_json::from_str(&operation.params)?;
+        let promotion_code = match self.prepare(operation).await? {
+            Ready::Go(promotion_code) => promotion_code,
+            Ready::Wait => return Ok(Outcome::Waiting),
+            Ready::NothingThere => return Ok(Outcome::Done(None)),
+        };
+        Ok(self.call(operation, &call, promotion_code.as_deref(), &key).await)
+    }
+
+    /// Whether an older operation on the same object is still owed.
+    async fn has_earlier(&self, operation: &stripe_operation::Model) -> Result<bool> {
+        let same = match operation.code_id {
+            Some(code) => stripe_operation::Column::CodeId.eq(code),
+            None => stripe_operation::Column::CodeId.is_null(),
+        };
+        let earlier = stripe_operation::Entity::find()
+            .filter(stripe_operation::Column::CouponId.eq(operation.coupon_id))
+            .filter(same)
+            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
+            .filter(stripe_operation::Column::Id.lt(operation.id));
+        Ok(earlier.one(self.db.reader()).await?.is_some())
+    }
+
+    /// What has to be at Stripe before the call makes sense.
+    async fn prepare(&self, operation: &stripe_operation::Model) -> Result<Ready> {
+        let db = self.db.reader();
+        let coupon = coupon::Entity::find_by_id(operation.coupon_id).one(db).await?;
+        let on_stripe = coupon.is_some_and(|coupon| coupon.stripe_id.is_some());
+        Ok(match (operation.kind, operation.code_id) {
+            (OperationKind::CreateCoupon, _) => Ready::Go(None),
+            (OperationKind::UpdateCoupon | OperationKind::DeleteCoupon, _) if !on_stripe => Ready::NothingThere,
+            (OperationKind::CreatePromotionCode, _) if !on_stripe => Ready::Wait,
+            (OperationKind::UpdatePromotionCode, Some(code)) => {
+                let code = code::Entity::find_by_id(code).one(db).await?;
+                match code.and_then(|code| code.stripe_id) {
+                    Some(id) => Ready::Go(Some(id)),
+                    None => Ready::NothingThere,
+                }
+            }
+            _ => Ready::Go(None),
+        })
+    }
+
+    async fn call(
+        &self,
+        operation: &stripe_operation::Model,
+        call: &Call,
+        promotion_code: Option<&str>,
+        key: &SecretString,
+    ) -> Outcome {
+        let key_expired = operation.attempts > 0 && self.clock.now() - operation.created_at > KEY_LIFE;
+        if key_expired && let Some(outcome) = self.look_up(call, key).await {
+            return outcome;
+        }
+        let idempotency_key = match operation.key_generation {
+            0 => operation.id.to_string(),
+            generation => format!("{}-{generation}", operation.id),
+        };
+        let error = match self.stripe.make(key, call, promotion_code, &idempotency_key).await {
+            Ok(id) => return Outcome::Done(Some(id)),
+            Err(error) => error,
+        };
+        let again = operation.attempts > 0;
+        match error {
+            CallError::Refused(refused) if refused.code == "idempotency_error" => Outcome::Retry {
+                reason: refused.message,
+                new_key: true,
+            },
+            CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
+            CallError::Refused(refused) if exists_already(&refused) && (again || is_coupon(call)) => {
+                // Perhaps it is ours, made by a try whose answer was lost.
+                match self.stripe.find(key, call).await {
+                    Ok(Some(id)) => Outcome::Done(Some(id)),
+                    Ok(None) => Outcome::Refused(refused),
+                    Err(error) => retry(&error),
+                }
+            }
+            CallError::Refused(refused) if again && matches!(refused.status, 401 | 403) => Outcome::Retry {
+                reason: refused.message,
+                new_key: false,
+            },
+            CallError::Refused(refused) => Outcome::Refused(refused),
+            // The second time it may be a stored failure that Stripe replays under this key for ever.
+            CallError::Server(reason) if again => match self.look_up(call, key).await {
+                Some(outcome) => outcome,
+                None => Outcome::Retry { reason, new_key: true },
+            },
+            error => retry(&error),
+        }
+    }
+
+    /// Whether a creation was done already, under a key that no longer tells; `None` when it was not.
+    async fn look_up(&self, call: &Call, key: &SecretString) -> Option<Outcome> {
+        match self.stripe.find(key, call).await {
+            Ok(Some(id)) => Some(Outcome::Done(Some(id))),
+            Ok(None) => None,
+            Err(error) => Some(retry(&error)),
+        }
+    }
+}
+
+enum Ready {
+    /// With Stripe's id of the promotion code, where there is one.
+    Go(Option<String>),
+    Wait,
+    NothingThere,
+}
+
+fn retry(error: &CallError) -> Outcome {
+    Outcome::Retry {
+        reason: error.message().to_owned(),
+        new_key: false,
+    }
+}
+
+/// What is to be switched off or deleted is not there: that is what was wanted.
+fn is_gone(call: &Call, refused: &Refused) -> bool {
+    let goes = matches!(
+        call,
+        Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { active: false, .. }
+    );
+    goes && refused.status == 404
+}
+
+fn exists_already(refused: &Refused) -> bool {
+    refused.code == "resource_already_exists" || refused.message.contains("already exists")
+}
+
+fn is_coupon(call: &Call) -> bool {
+    matches!(call, Call::CreateCoupon { .. })
+}

@@ -1,0 +1,102 @@
+//! Writes down how a try ended.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{
+    code::{self, CodeStatus},
+    coupon,
+    stripe_operation::{self, OperationKind, OperationStatus},
+};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use uuid::Uuid;
+
+use super::{Operations, Outcome};
+use crate::{
+    domain::{Outbox, owed},
+    error::{Error, Result},
+};
+
+const MAX_BACKOFF_SECONDS: i64 = 30;
+
+impl Operations {
+    /// Writes down how a try ended.
+    pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
+        let txn = self.db.begin().await?;
+        let mut row: stripe_operation::ActiveModel = stripe_operation::ActiveModel {
+            id: Set(operation.id),
+            leased_until: Set(None),
+            ..Default::default()
+        };
+        let attempts = operation.attempts + 1;
+        match outcome {
+            Outcome::Done(stripe_id) => {
+                row.status = Set(OperationStatus::Done);
+                row.attempts = Set(attempts);
+                row.last_error = Set(None);
+                if let Some(stripe_id) = stripe_id {
+                    keep_id_in_txn(&txn, operation, stripe_id).await?;
+                }
+            }
+            Outcome::Refused(refused) => {
+                tracing::warn!(operation = %operation.id, reason = refused.message, "Stripe refused an operation");
+                owed::fail_in_txn(&txn, operation.id, &refused.message).await?;
+                if let (OperationKind::CreatePromotionCode, Some(id)) = (operation.kind, operation.code_id) {
+                    code::Entity::update_many()
+                        .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
+                        .filter(code::Column::Id.eq(id))
+                        .exec(&txn)
+                        .await?;
+                }
+            }
+            Outcome::Retry { reason, new_key } => {
+                row.attempts = Set(attempts);
+                row.next_attempt_at = Set(backoff(self.clock.now(), attempts, operation.id));
+                row.last_error = Set(Some(reason));
+                row.key_generation = Set(operation.key_generation + i32::from(new_key));
+            }
+            Outcome::Waiting => row.next_attempt_at = Set(self.clock.now() + TimeDelta::seconds(1)),
+            Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
+        }
+        match row.update(&txn).await {
+            // The mutation took its change back, and the operation with it.
+            Err(sea_orm::DbErr::RecordNotUpdated) => {}
+            result => drop(result?),
+        }
+        txn.commit().await?;
+        self.wake();
+        Ok(())
+    }
+}
+
+/// 1, 2, 4, ... seconds, up to half a minute, each shortened by up to a quarter so that many do not come at once.
+fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
+    let exponent = u32::try_from(attempts - 1).unwrap_or(0).min(10);
+    let seconds = (1_i64 << exponent).min(MAX_BACKOFF_SECONDS);
+    let jitter = i64::from(id.as_bytes()[15] ^ attempts.to_le_bytes()[0]);
+    now + TimeDelta::milliseconds(seconds * 1000 - seconds * 250 * jitter / 255)
+}
+
+/// Keeps Stripe's id with our row.
+async fn keep_id_in_txn(
+    txn: &impl ConnectionTrait,
+    operation: &stripe_operation::Model,
+    stripe_id: String,
+) -> Result<(), Error> {
+    match (operation.kind, operation.code_id) {
+        (OperationKind::CreateCoupon, _) => {
+            coupon::Entity::update_many()
+                .col_expr(coupon::Column::StripeId, Expr::value(stripe_id))
+                .filter(coupon::Column::Id.eq(operation.coupon_id))
+                .exec(txn)
+                .await?;
+        }
+        (OperationKind::CreatePromotionCode, Some(id)) => {
+            code::Entity::update_many()
+                .col_expr(code::Column::StripeId, Expr::value(stripe_id))
+                .filter(code::Column::Id.eq(id))
+                .exec(txn)
+                .await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
