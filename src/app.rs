@@ -13,8 +13,8 @@ use crate::{
     clock::Clock,
     config::Config,
     db::{DatabaseUrl, Db},
-    directory::{Directory, Name},
-    domain::{Domain, Outbox, brands},
+    directory::Directory,
+    domain::{Domain, Outbox},
     error::Result,
     gateway::Gateway,
     graphql::{
@@ -114,21 +114,6 @@ impl App {
             tasks,
             batcher,
         })
-    }
-
-    /// What waits for a Stripe key is owed again where the settings have one now.
-    pub async fn resume_waiting_operations(&self) -> Result<()> {
-        let Some(account) = self.directory.get(Name::Default).await? else {
-            return Ok(());
-        };
-        let Some(key) = &account.secrets.secret_key else {
-            return Ok(());
-        };
-        let txn = self.db.begin().await?;
-        brands::owe_again_in_txn(&txn, account.brand.id, brands::is_live_key(key)).await?;
-        txn.commit().await?;
-        self.operations.wake();
-        Ok(())
     }
 
     /// All routes.

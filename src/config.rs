@@ -36,7 +36,7 @@ pub struct Config {
     pub stripe_webhook_secrets: Vec<SecretString>,
     /// `REKOMI_CORS_ORIGINS`, a comma list; default none.
     pub cors_origins: Vec<String>,
-    /// `REKOMI_LOG`; default `info`.
+    /// `REKOMI_LOG`; default `info`, without the chatter of two libraries.
     pub log_filter: String,
     /// `REKOMI_LOG_FORMAT`; default `pretty`.
     pub log_format: LogFormat,
@@ -96,7 +96,7 @@ impl Config {
             stripe_secret_key: get("STRIPE_SECRET_KEY").map(SecretString::from),
             stripe_webhook_secrets: list(get("STRIPE_WEBHOOK_SECRET")).map(SecretString::from).collect(),
             cors_origins: cors_origins(get("REKOMI_CORS_ORIGINS"))?,
-            log_filter: or("REKOMI_LOG", "info"),
+            log_filter: or("REKOMI_LOG", "info,sea_orm_migration=warn,stripe=error"),
             log_format: match or("REKOMI_LOG_FORMAT", "pretty").as_str() {
                 "pretty" => LogFormat::Pretty,
                 "json" => LogFormat::Json,

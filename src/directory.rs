@@ -83,6 +83,11 @@ impl Directory {
 
     /// Finds a brand; `None` when there is none by that name.
     pub async fn get(&self, name: Name) -> Result<Option<Arc<Account>>> {
+        if let Name::Slug(slug) = &name
+            && !brands::is_slug(slug)
+        {
+            return Ok(None);
+        }
         let known = self.recall(&name);
         if let Some((read_at, account)) = &known
             && read_at.elapsed() < FRESH
@@ -102,6 +107,13 @@ impl Directory {
                 None => Err(error),
             },
         }
+    }
+
+    /// Finds a brand as it is now, and remembers it so.
+    pub async fn fresh(&self, name: Name) -> Result<Option<Arc<Account>>> {
+        let found = self.read(&name).await?;
+        self.remember(name, found.clone());
+        Ok(found)
     }
 
     async fn read(&self, name: &Name) -> Result<Option<Arc<Account>>> {

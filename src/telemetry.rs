@@ -1,7 +1,7 @@
 //! Logs and metrics. Logs carry the request's id and never a secret: secrets are `SecretString`s, which print as
 //! `[REDACTED]`, and of a URL only the path is logged.
 
-use std::sync::OnceLock;
+use std::{io::IsTerminal, sync::OnceLock};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -19,6 +19,7 @@ pub fn start_logs(config: &Config) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&config.log_filter)
         .map_err(|error| ConfigError::new("REKOMI_LOG", format!("is no filter: {error}")))?;
     let logs = tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     let started = match config.log_format {

@@ -1,12 +1,13 @@
 //! The loops that do what is owed. They look at the rows, so that a wake-up only saves time: what was lost with a
 //! process is found by the timer of the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// After an error, such as a database that is down.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ pub async fn run(
     run_due: impl AsyncFn() -> Result<usize>,
 ) {
     while !shutdown.is_cancelled() {
-        let wait = match run_due().await {
+        let wait = match guarded(run_due()).await {
             Ok(0) => interval,
             Ok(_) => continue,
             Err(error) => {
@@ -34,4 +35,11 @@ pub async fn run(
             () = shutdown.cancelled() => return,
         }
     }
+}
+
+/// Turns a panic into an error, so that one poisonous row does not end a worker. What was half done is rolled back with
+/// its transaction.
+pub async fn guarded<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|_| Err(Error::Internal("a fault in the program; its log has the place".into())))
 }

@@ -52,6 +52,7 @@ CREATE TABLE stripe_operation (
 ) STRICT_TABLE;
 
 CREATE INDEX stripe_operation_queue ON stripe_operation (next_attempt_at, id) WHERE status = 'pending';
+CREATE INDEX stripe_operation_waiting ON stripe_operation (brand_id, livemode) WHERE status = 'disabled';
 CREATE INDEX stripe_operation_of_coupon ON stripe_operation (coupon_id, id);
 CREATE INDEX stripe_operation_of_code ON stripe_operation (code_id, id);
 "

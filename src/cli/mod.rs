@@ -19,7 +19,7 @@ use crate::{
     },
     clock::Clock,
     config::Config,
-    db::Db,
+    db::{DatabaseUrl, Db},
     demo,
     domain::brands,
     error::{Error, UserError},
@@ -39,6 +39,9 @@ fn of(error: Error) -> Failure {
         error => error.into(),
     }
 }
+
+/// How long a token may be good for.
+const MAX_TTL: TimeDelta = TimeDelta::days(3652);
 
 type Outcome = Result<(), Failure>;
 
@@ -131,7 +134,6 @@ async fn serve(config: Config) -> Outcome {
     if brands.is_empty() {
         tracing::info!("there is no brand yet; make one: rekomi brand create --name \"My brand\"");
     }
-    app.resume_waiting_operations().await.map_err(of)?;
     tracing::info!(%listen, graphql = %public_url.join("graphql").map(String::from).unwrap_or_default(), "serving");
     let shutdown = app.shutdown.clone();
     tokio::spawn(async move {
@@ -166,11 +168,17 @@ async fn backup(config: &Config, file: &std::path::Path) -> Outcome {
     let name = file
         .to_str()
         .ok_or_else(|| Failure::from("the file's name is not UTF-8"))?;
-    open(config)
-        .await?
-        .backup(name)
-        .await
-        .map_err(|error| of(error.into()))?;
+    if let DatabaseUrl::Sqlite(path) = &config.database
+        && !path.exists()
+    {
+        return Err(Failure::from(format!(
+            "DATABASE_URL: there is no database {}",
+            path.display()
+        )));
+    }
+    // As it is, without migrating it: a backup is taken before an upgrade.
+    let db = Db::open(&config.database).await.map_err(|error| of(error.into()))?;
+    db.backup(name).await.map_err(|error| of(error.into()))?;
     eprintln!("copied to {name}");
     Ok(())
 }
@@ -190,7 +198,10 @@ async fn token(config: &Config, args: TokenArgs) -> Outcome {
         row.ok_or_else(|| Failure::from("--affiliate: the brand has no such affiliate"))?;
     }
     let secret = first_run::jwt_secret(config, false)?;
-    let ttl = TimeDelta::from_std(args.ttl).map_err(|_| Failure::from("--ttl: too long"))?;
+    let ttl = TimeDelta::from_std(args.ttl).unwrap_or(TimeDelta::MAX);
+    if ttl < TimeDelta::seconds(1) || ttl > MAX_TTL {
+        return Err("--ttl: it must be from a second to ten years".into());
+    }
     let grant = Grant {
         subject: args.affiliate.map_or_else(|| "cli".to_owned(), |id| id.to_string()),
         brand: brand.id,

@@ -28,7 +28,8 @@ use crate::{
     standin::{Account, StandIn},
 };
 
-const SLUG: &str = "acme";
+/// No brand but the demo's own has it.
+const SLUG: &str = "rekomi-demo";
 
 /// What the simulator and the banner need.
 pub struct World {
@@ -53,6 +54,11 @@ impl World {
         };
         let (db, clock, vault) = (&app.db, &app.clock, &app.config.vault);
         let known = brands::by_slug(db.reader(), SLUG).await?;
+        if known.is_none() && !brands::list(db).await?.is_empty() {
+            return Err(Error::Internal(
+                "the database holds brands that the demo did not make; choose another file".into(),
+            ));
+        }
         let brand = match &known {
             Some(_) => brands::update(db, clock, vault, SLUG, &secrets).await?,
             None => {

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use entity::{
     brand::{self, Tier},
     id::BrandId,
-    stripe_operation::{self, OperationStatus},
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
@@ -92,7 +91,7 @@ pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -
     Ok(brand)
 }
 
-/// Changes a brand. A new Stripe key makes the brand owe Stripe what it could not do without one.
+/// Changes a brand. What waited for a Stripe key is done once there is one, by the worker.
 ///
 /// # Errors
 /// `NOT_FOUND` on `slug`; `INVALID` or `TAKEN` on a field.
@@ -127,9 +126,6 @@ pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &B
     if row.is_changed() {
         row.update(&txn).await.map_err(taken)?;
     }
-    if let Some(key) = &input.stripe_secret_key {
-        owe_again_in_txn(&txn, id, is_live_key(key)).await?;
-    }
     if input.make_default {
         make_default_in_txn(&txn, id).await?;
     }
@@ -153,23 +149,19 @@ pub async fn by_slug(db: &impl ConnectionTrait, slug: &str) -> Result<Option<bra
         .await?)
 }
 
-/// What waited, `DISABLED`, for a Stripe key is owed again.
-pub async fn owe_again_in_txn(txn: &impl ConnectionTrait, brand: BrandId, livemode: bool) -> Result<()> {
-    stripe_operation::Entity::update_many()
-        .col_expr(stripe_operation::Column::Status, Expr::value(OperationStatus::Pending))
-        .filter(stripe_operation::Column::BrandId.eq(brand))
-        .filter(stripe_operation::Column::Livemode.eq(livemode))
-        .filter(stripe_operation::Column::Status.eq(OperationStatus::Disabled))
-        .exec(txn)
-        .await?;
-    Ok(())
+/// Whether a brand can have it.
+pub fn is_slug(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_SLUG).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 fn check(problems: &mut Problems, input: &BrandInput, slug: Option<&str>) {
     if let Some(slug) = slug {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let good = (1..=MAX_SLUG).contains(&slug.len()) && slug.bytes().all(allowed);
-        problems.require(good, &["slug"], "It must have 1 to 63 characters of a-z, 0-9 and -.");
+        problems.require(
+            is_slug(slug),
+            &["slug"],
+            "It must have 1 to 63 characters of a-z, 0-9 and -.",
+        );
     }
     if let Some(zone) = &input.time_zone {
         let known = zone.parse::<chrono_tz::Tz>().is_ok();

@@ -6,6 +6,8 @@ use crate::money::{self, Currency};
 
 /// The longest part of a generated code that comes from a name, so that discount and number fit behind it.
 const MAX_NAME: usize = 16;
+/// A longer discount is left out.
+const MAX_DISCOUNT: usize = 8;
 
 /// A code in upper case, if it keeps the rule `^[A-Z0-9_-]{3,32}$`. Only ASCII letters have cases here.
 pub fn normalized(text: &str) -> Option<String> {
@@ -30,7 +32,11 @@ pub fn generated(name: &str, coupon: &coupon::Model) -> String {
         })
         .find(|word| !word.is_empty())
         .unwrap_or_else(|| "CODE".to_owned());
-    let code = format!("{word}{}", discount(coupon).replace('.', "-"));
+    let discount = discount(coupon).replace('.', "-");
+    let discount = Some(discount)
+        .filter(|text| text.len() <= MAX_DISCOUNT)
+        .unwrap_or_default();
+    let code = format!("{word}{discount}");
     if code.len() < 3 { format!("CODE{code}") } else { code }
 }
 

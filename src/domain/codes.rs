@@ -176,14 +176,7 @@ async fn try_mint(
             _ => Err(error.into()),
         };
     }
-    let call = Call::CreatePromotionCode {
-        id: code.id,
-        brand: code.brand_id,
-        coupon: code.coupon_id,
-        affiliate: code.affiliate_id,
-        code: code.code.clone(),
-        max_redemptions: coupon.max_redemptions_per_code,
-    };
+    let call = creation(&code, coupon);
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
@@ -196,6 +189,17 @@ async fn try_mint(
     let code = find(domain, scope, code.id).await?;
     code.map(Minted::Code)
         .ok_or_else(|| Error::Internal("a new code is gone".into()))
+}
+
+fn creation(code: &code::Model, coupon: &coupon::Model) -> Call {
+    Call::CreatePromotionCode {
+        id: code.id,
+        brand: code.brand_id,
+        coupon: code.coupon_id,
+        affiliate: code.affiliate_id,
+        code: code.code.clone(),
+        max_redemptions: coupon.max_redemptions_per_code,
+    }
 }
 
 /// Stripe's refusal, on the field of ours that it is about.
@@ -213,7 +217,7 @@ fn rejected(refusal: &Refusal) -> Error {
 /// `NOT_FOUND` on `id`.
 pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
     actor.require(Operation::ManageCodes)?;
-    let (code, operation) = set_active(domain, &actor.scope, id, false).await?;
+    let (code, operation) = set_active(domain, &actor.scope, id, false, None).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
@@ -233,8 +237,10 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let row = find(domain, scope, id).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    minting::require_live_coupon(domain, scope, code.coupon_id, "id").await?;
-    let (code, operation) = set_active(domain, scope, id, true).await?;
+    let coupon = minting::require_live_coupon(domain, scope, code.coupon_id, "id").await?;
+    // A code that Stripe refused is not there to be switched on: it is made anew.
+    let anew = owed::creation_failed(domain.db.reader(), id).await?.then_some(&coupon);
+    let (code, operation) = set_active(domain, scope, id, true, anew).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
@@ -255,6 +261,7 @@ async fn set_active(
     scope: &Scope,
     id: CodeId,
     active: bool,
+    anew: Option<&coupon::Model>,
 ) -> Result<(code::Model, Option<uuid::Uuid>)> {
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
@@ -276,7 +283,10 @@ async fn set_active(
     let mut change: code::ActiveModel = code.into();
     change.status = Set(status);
     let code = change.update(&txn).await?;
-    let call = Call::SetPromotionCodeActive { id, coupon, active };
+    let call = match anew {
+        Some(coupon) => creation(&code, coupon),
+        None => Call::SetPromotionCodeActive { id, coupon, active },
+    };
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     txn.commit().await?;
     Ok((code, connected.then_some(operation)))

@@ -78,7 +78,8 @@ impl Rule {
 
     /// When what is earned at `at` is due.
     pub fn due(&self, at: DateTime<Utc>) -> DateTime<Utc> {
-        at + TimeDelta::days(i64::from(self.hold_days))
+        let hold = TimeDelta::days(i64::from(self.hold_days));
+        at.checked_add_signed(hold).unwrap_or(at)
     }
 }
 

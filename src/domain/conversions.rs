@@ -8,7 +8,7 @@ use entity::{
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, Select, sea_query::SimpleExpr};
 
 use super::{
-    Domain,
+    Domain, code_text,
     page::{self, Order, Page, PageArgs},
     tenancy,
 };
@@ -97,7 +97,11 @@ impl ConversionFilter {
             .add_option(self.campaign_id.map(|id| page::is(Column::CampaignId, id)))
             .add_option(self.affiliate_id.map(|id| page::is(Column::AffiliateId, id)))
             .add_option(self.code_id.map(|id| page::is(Column::CodeId, id)))
-            .add_option(self.code_text().map(|code| Column::CouponCode.eq(code)))
+            .add_option(
+                self.coupon_code
+                    .as_ref()
+                    .map(|code| page::is(Column::CouponCode, code_text::normalized(code))),
+            )
             .add_option(self.occurred_from.map(|from| Column::OccurredAt.gte(from)))
             .add_option(self.occurred_before.map(|before| Column::OccurredAt.lt(before)))
     }
@@ -114,13 +118,19 @@ impl ConversionFilter {
             && holds(self.campaign_id, |id| id == Some(row.campaign_id))
             && holds(self.affiliate_id, |id| id == Some(row.affiliate_id))
             && holds(self.code_id, |id| id.is_some() && id == row.code_id)
-            && holds(self.code_text(), |code| row.coupon_code.as_ref() == Some(&code))
+            && holds(self.coupon_code.as_ref(), |code| {
+                let code = code_text::normalized(code);
+                code.is_some() && row.coupon_code == code
+            })
             && holds(self.occurred_from, |from| row.occurred_at >= from)
             && holds(self.occurred_before, |before| row.occurred_at < before)
     }
 
-    fn code_text(&self) -> Option<String> {
-        self.coupon_code.as_ref().map(|code| code.trim().to_ascii_uppercase())
+    /// # Errors
+    /// `BAD_USER_INPUT` for a time that no sale can have.
+    pub fn check(&self) -> Result<()> {
+        page::moment("occurredFrom", self.occurred_from)?;
+        page::moment("occurredBefore", self.occurred_before)
     }
 }
 
@@ -138,6 +148,7 @@ pub async fn list(
     args: &PageArgs,
 ) -> Result<Page<conversion::Model>> {
     actor.require(Operation::ReadConversions)?;
+    filter.check()?;
     let order = Order {
         time: Some(conversion::Column::OccurredAt),
         id: conversion::Column::Id,
@@ -148,6 +159,7 @@ pub async fn list(
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &ConversionFilter) -> Result<u64> {
     actor.require(Operation::ReadConversions)?;
+    filter.check()?;
     let rows = filtered(&actor.scope, filter, domain.clock.now());
     Ok(rows.count(domain.db.reader()).await?)
 }

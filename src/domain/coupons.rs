@@ -283,8 +283,8 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Coup
         .await?;
     let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
     txn.commit().await?;
-    if connected {
-        domain.outbox.attempt(operation).await;
+    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
+        owed::refused(domain, operation, &refusal).await?;
     }
     Ok(id)
 }

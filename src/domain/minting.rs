@@ -111,13 +111,13 @@ pub(super) async fn require_live_coupon(
     scope: &Scope,
     id: CouponId,
     field: &'static str,
-) -> Result<()> {
+) -> Result<coupon::Model> {
     match live_coupon(domain, scope, id, field).await {
         Err(Error::User(problems)) if problems.iter().any(|problem| problem.code == UserErrorCode::NotFound) => {
             let message = "The code's coupon is deleted.";
             Err(Error::user(UserErrorCode::Invalid, &[field], message))
         }
-        result => result.map(drop),
+        result => result,
     }
 }
 

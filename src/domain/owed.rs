@@ -10,7 +10,9 @@ use entity::{
     id::{BrandId, CodeId, CouponId},
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, sea_query::Expr,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -184,6 +186,17 @@ pub(super) async fn refused(domain: &Domain, operation: Uuid, refusal: &Refusal)
     fail_in_txn(&txn, operation, &refusal.message).await?;
     txn.commit().await?;
     Ok(())
+}
+
+/// Whether Stripe refused to make a code, the last time it was asked.
+pub(super) async fn creation_failed(db: &impl ConnectionTrait, code: CodeId) -> Result<bool> {
+    let last = stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::CodeId.eq(code))
+        .filter(stripe_operation::Column::Kind.eq(OperationKind::CreatePromotionCode))
+        .order_by_desc(stripe_operation::Column::Id)
+        .one(db)
+        .await?;
+    Ok(last.is_some_and(|operation| operation.status == OperationStatus::Failed))
 }
 
 /// Marks an operation as refused for good.

@@ -3,7 +3,7 @@
 //! A cursor is opaque to clients: the list that it belongs to and the row's place in it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::SimpleExpr,
@@ -72,7 +72,8 @@ impl Place {
             }
             _ => return None,
         };
-        Uuid::from_slice(id).ok().map(|id| Self { at, id })
+        let place = Uuid::from_slice(id).ok().map(|id| Self { at, id });
+        place.filter(|place| place.at.is_none_or(can_be_kept))
     }
 }
 
@@ -160,6 +161,21 @@ fn place<C: ColumnTrait>(order: &Order<C>, name: &str, cursor: Option<&str>) -> 
         .filter(|place| place.at.is_some() == order.descends())
         .map(Some)
         .ok_or_else(|| Error::BadUserInput(format!("{name} is not a cursor of this list.")))
+}
+
+/// Whether both databases can compare with a time: the years up to 9999.
+fn can_be_kept(at: DateTime<Utc>) -> bool {
+    (0..10_000).contains(&at.year())
+}
+
+/// # Errors
+/// `BAD_USER_INPUT` for a time outside the years up to 9999.
+pub fn moment(name: &str, at: Option<DateTime<Utc>>) -> Result<()> {
+    if at.is_none_or(can_be_kept) {
+        Ok(())
+    } else {
+        Err(Error::BadUserInput(format!("{name} must be in the years 0 to 9999.")))
+    }
 }
 
 /// A column equals an id; no row does when the id could not be read.

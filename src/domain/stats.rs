@@ -66,6 +66,8 @@ pub async fn list(
     args: &PageArgs,
 ) -> Result<Page<CodeStats>> {
     actor.require(Operation::ReadStats)?;
+    page::moment("from", period.from)?;
+    page::moment("before", period.before)?;
     let order = Order {
         time: None,
         id: code::Column::Id,

@@ -50,6 +50,7 @@ impl Subscriptions {
         let scope = requester.actor.scope;
         let clock = state.domain.clock.clone();
         let filter: conversions::ConversionFilter = filter.unwrap_or_default().into();
+        filter.check().map_err(graphql_error)?;
         let items = state
             .live
             .listen(FeedName::from(&scope), after)

@@ -3,12 +3,12 @@
 //! There is no timer and no added latency: the batcher commits at once when it is idle, and what arrives while a commit
 //! is in flight goes into the next one. The queue is bounded; when it is full, Stripe is told to come back.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use entity::{
     id::{BrandId, EventId},
     stripe_event::{self, EventStatus},
 };
-use sea_orm::{DbErr, EntityTrait, IntoActiveModel};
+use sea_orm::{DbErr, EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,6 +43,8 @@ impl Envelope {
             Value::String(time) => DateTime::parse_from_rfc3339(time).ok().map(|time| time.to_utc()),
             number => number.as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
         };
+        // Both databases keep the years up to 9999.
+        let created = created.filter(|at| (1970..10_000).contains(&at.year()));
         Some(Self {
             id: text("id", 255)?,
             kind: text("type", 255).unwrap_or_default(),
@@ -139,9 +141,10 @@ impl Batcher {
     }
 
     async fn commit(&self, rows: Vec<stripe_event::Model>) -> Result<(), DbErr> {
+        let mut known = OnConflict::columns([stripe_event::Column::BrandId, stripe_event::Column::StripeId]);
         let txn = self.db.begin().await?;
         stripe_event::Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
-            .on_conflict_do_nothing()
+            .on_conflict(known.do_nothing().to_owned())
             .exec_without_returning(&txn)
             .await?;
         txn.commit().await

@@ -17,7 +17,7 @@ use super::{
     fetch::{Fetched, Fetcher},
     sales, totals,
 };
-use crate::{announce::FeedBell, clock::Clock, db::Db, domain::feed::FeedName, error::Result, lease};
+use crate::{announce::FeedBell, clock::Clock, db::Db, domain::feed::FeedName, error::Result, lease, worker::guarded};
 
 const BATCH: u64 = 256;
 /// How soon another worker takes over from one that died.
@@ -73,7 +73,7 @@ impl Processor {
         let claimed = events.len();
         let mut ready = Vec::with_capacity(claimed);
         for event in events {
-            match self.read(&event).await {
+            match guarded(self.read(&event)).await {
                 Ok(Next::Fold(told)) => ready.push(*told),
                 Ok(Next::Fetch(reading)) => self.fetch_aside(event, reading).await?,
                 Ok(Next::Nothing) => {}
@@ -145,7 +145,8 @@ impl Processor {
     }
 
     async fn fetch_and_fold(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
-        let complete = tokio::time::timeout(FETCH_TIMEOUT, self.fetcher.complete(&event, reading)).await;
+        let complete = guarded(self.fetcher.complete(&event, reading));
+        let complete = tokio::time::timeout(FETCH_TIMEOUT, complete).await;
         let fetched = complete.unwrap_or_else(|_| Ok(Fetched::Later("Stripe did not answer in time".into())));
         match fetched? {
             Fetched::Complete(facts) => {
@@ -175,12 +176,12 @@ impl Processor {
         if told.is_empty() {
             return Ok(());
         }
-        let Err(error) = self.fold_together(&told).await else {
+        let Err(error) = guarded(self.fold_together(&told)).await else {
             return Ok(());
         };
         tracing::debug!(%error, events = told.len(), "a batch was not committed; its events are tried one by one");
         for one in &told {
-            if let Err(error) = self.fold_together(std::slice::from_ref(one)).await {
+            if let Err(error) = guarded(self.fold_together(std::slice::from_ref(one))).await {
                 self.failed(&one.event, &error.to_string()).await?;
             }
         }

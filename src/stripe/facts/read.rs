@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Charge, Discount, Facts, Paid, PromotionCode, Refund, Subscription, needs::Request};
-use crate::money::Currency;
+use crate::money::{Currency, MAX_MINOR_UNITS};
 
 /// What an event tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,12 +106,12 @@ impl Facts {
         let mut on_lines: BTreeMap<String, i64> = BTreeMap::new();
         for part in lines().flat_map(|line| items(&line["discount_amounts"])) {
             if let Some(id) = self.read_discount(&part["discount"]) {
-                *on_lines.entry(id).or_default() += part["amount"].as_i64().unwrap_or(0);
+                *on_lines.entry(id).or_default() += minor(&part["amount"]).unwrap_or(0);
             }
         }
         for part in items(&object["total_discount_amounts"]) {
             if let Some(id) = self.read_discount(&part["discount"]) {
-                on_lines.insert(id, part["amount"].as_i64().unwrap_or(0));
+                on_lines.insert(id, minor(&part["amount"]).unwrap_or(0));
             }
         }
         amounts.extend(on_lines);
@@ -128,7 +128,7 @@ impl Facts {
         self.read_promotion_code(&value["promotion_code"]);
         let discount = Discount {
             promotion_code,
-            start: value["start"].as_i64().unwrap_or(0),
+            start: seconds(&value["start"]).unwrap_or(0),
         };
         let mut more = Facts::default();
         more.discounts.insert(id.clone(), discount);
@@ -178,7 +178,7 @@ impl Facts {
             self.read_invoice(&object["latest_invoice"])?;
         }
         let subscription = Subscription {
-            created: object["created"].as_i64(),
+            created: seconds(&object["created"]),
             currency: object["currency"].as_str().and_then(|code| code.parse().ok()),
             trialing: object["status"] == "trialing",
             active: object["status"] == "active",
@@ -199,7 +199,7 @@ impl Facts {
         }
         let charge = Charge {
             payment_intent: id_of(&object["payment_intent"]),
-            amount_refunded: object["amount_refunded"].as_i64().unwrap_or(0).max(0),
+            amount_refunded: minor(&object["amount_refunded"]).unwrap_or(0).max(0),
             without_invoice: object.get("invoice").is_some_and(Value::is_null),
         };
         self.charges.insert(id, charge);
@@ -214,7 +214,7 @@ impl Facts {
         let refund = Refund {
             charge: id_of(&object["charge"]),
             payment_intent: id_of(&object["payment_intent"]),
-            amount: object["amount"].as_i64().unwrap_or(0).max(0),
+            amount: minor(&object["amount"]).unwrap_or(0).max(0),
             failed: matches!(object["status"].as_str(), Some("failed" | "canceled")),
         };
         self.refunds.insert(id, refund);
@@ -236,13 +236,12 @@ fn invoice_subscription(object: &Value) -> Option<String> {
 
 fn read_paid(id: &str, object: &Value) -> Result<Paid, Unreadable> {
     let wrong = |what: &str| Unreadable(format!("the invoice {id} has no {what}"));
-    let amount = |field: &str| object[field].as_i64();
+    let amount = |field: &str| minor(&object[field]);
     let total = amount("total").ok_or_else(|| wrong("total"))?;
     let currency: Option<Currency> = object["currency"].as_str().and_then(|code| code.parse().ok());
     Ok(Paid {
-        at: object["status_transitions"]["paid_at"]
-            .as_i64()
-            .or(amount("created"))
+        at: seconds(&object["status_transitions"]["paid_at"])
+            .or_else(|| seconds(&object["created"]))
             .ok_or_else(|| wrong("time"))?,
         amount_paid: amount("amount_paid").ok_or_else(|| wrong("amount_paid"))?,
         total,
@@ -253,10 +252,8 @@ fn read_paid(id: &str, object: &Value) -> Result<Paid, Unreadable> {
 
 /// The tax of an invoice from before `total_excluding_tax` (2022-08-01).
 fn tax(object: &Value) -> i64 {
-    let sum = |field: &str| -> i64 { items(&object[field]).filter_map(|part| part["amount"].as_i64()).sum() };
-    object["tax"]
-        .as_i64()
-        .unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
+    let sum = |field: &str| -> i64 { items(&object[field]).filter_map(|part| minor(&part["amount"])).sum() };
+    minor(&object["tax"]).unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
 }
 
 fn required(object: &Value, what: &str) -> Result<String, Unreadable> {
@@ -266,6 +263,18 @@ fn required(object: &Value, what: &str) -> Result<String, Unreadable> {
 /// The id of something that may be expanded.
 fn id_of(value: &Value) -> Option<String> {
     text(value).or_else(|| text(&value["id"]))
+}
+
+/// An amount that every client can hold. Minor units.
+fn minor(value: &Value) -> Option<i64> {
+    value
+        .as_i64()
+        .filter(|amount| (-MAX_MINOR_UNITS..=MAX_MINOR_UNITS).contains(amount))
+}
+
+/// A moment before the year 10000, which both databases can keep. Seconds since 1970.
+fn seconds(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|at| (0..253_402_300_800).contains(at))
 }
 
 /// A string that can be stored: not empty, and without control characters.

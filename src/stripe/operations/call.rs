@@ -21,7 +21,7 @@ const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 
 impl Operations {
     pub(super) async fn perform(&self, operation: &stripe_operation::Model) -> Result<Outcome> {
-        let account = self.directory.get(Name::Id(operation.brand_id)).await?;
+        let account = self.directory.fresh(Name::Id(operation.brand_id)).await?;
         let Some(key) = account.and_then(|account| account.key(operation.livemode).cloned()) else {
             return Ok(Outcome::Disabled);
         };
@@ -33,6 +33,7 @@ impl Operations {
             Ready::Go(promotion_code) => promotion_code,
             Ready::Wait => return Ok(Outcome::Waiting),
             Ready::NothingThere => return Ok(Outcome::Done(None)),
+            Ready::Refused(refused) => return Ok(Outcome::Refused(refused)),
         };
         Ok(self.call(operation, &call, promotion_code.as_deref(), &key).await)
     }
@@ -59,7 +60,7 @@ impl Operations {
         Ok(match (operation.kind, operation.code_id) {
             (OperationKind::CreateCoupon, _) => Ready::Go(None),
             (OperationKind::UpdateCoupon | OperationKind::DeleteCoupon, _) if !on_stripe => Ready::NothingThere,
-            (OperationKind::CreatePromotionCode, _) if !on_stripe => Ready::Wait,
+            (OperationKind::CreatePromotionCode, _) if !on_stripe => self.without_coupon(operation).await?,
             (OperationKind::UpdatePromotionCode, Some(code)) => {
                 let code = code::Entity::find_by_id(code).one(db).await?;
                 match code.and_then(|code| code.stripe_id) {
@@ -68,6 +69,25 @@ impl Operations {
                 }
             }
             _ => Ready::Go(None),
+        })
+    }
+
+    /// A code whose coupon Stripe does not have waits for it, unless Stripe refused the coupon.
+    async fn without_coupon(&self, operation: &stripe_operation::Model) -> Result<Ready> {
+        let refused = stripe_operation::Entity::find()
+            .filter(stripe_operation::Column::CouponId.eq(operation.coupon_id))
+            .filter(stripe_operation::Column::Kind.eq(OperationKind::CreateCoupon))
+            .filter(stripe_operation::Column::Status.eq(OperationStatus::Failed))
+            .one(self.db.reader())
+            .await?;
+        Ok(match refused {
+            Some(coupon) => Ready::Refused(Refused {
+                status: 400,
+                message: format!("Stripe refused the coupon: {}", coupon.last_error.unwrap_or_default()),
+                param: Some("promotion[coupon]".to_owned()),
+                code: "coupon_refused".to_owned(),
+            }),
+            None => Ready::Wait,
         })
     }
 
@@ -134,6 +154,8 @@ enum Ready {
     Go(Option<String>),
     Wait,
     NothingThere,
+    /// It cannot be done, for good.
+    Refused(Refused),
 }
 
 fn retry(error: &CallError) -> Outcome {

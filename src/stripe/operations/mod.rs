@@ -25,6 +25,7 @@ use crate::{
     domain::{Attempt, Outbox, Refusal},
     error::Result,
     lease,
+    worker::guarded,
 };
 
 /// How long a mutation waits for Stripe.
@@ -110,11 +111,12 @@ impl Operations {
 
     /// Does what is due, once; the number of operations that were tried.
     pub async fn run_due(&self) -> Result<usize> {
+        self.owe_again().await?;
         let txn = self.db.begin().await?;
         let due = lease::claim::<stripe_operation::Entity>(&txn, self.clock.now(), LEASE, BATCH).await?;
         txn.commit().await?;
         let tries = due.iter().map(|operation| async move {
-            let outcome = self.perform(operation).await?;
+            let outcome = guarded(self.perform(operation)).await?;
             self.settle(operation, outcome).await
         });
         for result in futures_util::future::join_all(tries).await {

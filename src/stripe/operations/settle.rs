@@ -4,13 +4,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     code::{self, CodeStatus},
     coupon,
+    id::BrandId,
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr,
+};
 use uuid::Uuid;
 
 use super::{Operations, Outcome};
 use crate::{
+    directory::Name,
     domain::{Outbox, owed},
     error::{Error, Result},
 };
@@ -18,6 +22,36 @@ use crate::{
 const MAX_BACKOFF_SECONDS: i64 = 30;
 
 impl Operations {
+    /// What waited, `DISABLED`, for a Stripe key is owed again where the brand has one now.
+    pub(super) async fn owe_again(&self) -> Result<()> {
+        let waiting =
+            || stripe_operation::Entity::find().filter(stripe_operation::Column::Status.eq(OperationStatus::Disabled));
+        let brands: Vec<(BrandId, bool)> = waiting()
+            .select_only()
+            .column(stripe_operation::Column::BrandId)
+            .column(stripe_operation::Column::Livemode)
+            .distinct()
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        for (brand, livemode) in brands {
+            let account = self.directory.get(Name::Id(brand)).await?;
+            if account.is_none_or(|account| account.key(livemode).is_none()) {
+                continue;
+            }
+            let txn = self.db.begin().await?;
+            stripe_operation::Entity::update_many()
+                .col_expr(stripe_operation::Column::Status, Expr::value(OperationStatus::Pending))
+                .filter(stripe_operation::Column::BrandId.eq(brand))
+                .filter(stripe_operation::Column::Livemode.eq(livemode))
+                .filter(stripe_operation::Column::Status.eq(OperationStatus::Disabled))
+                .exec(&txn)
+                .await?;
+            txn.commit().await?;
+        }
+        Ok(())
+    }
+
     /// Writes down how a try ended.
     pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
         let txn = self.db.begin().await?;
