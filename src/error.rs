@@ -3,8 +3,7 @@
 use sea_orm::DbErr;
 
 /// What a caller can mend in a mutation's input. The wire names are GraphQL's `UserErrorCode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
-#[graphql(name = "UserErrorCode")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserErrorCode {
     /// The value breaks a rule; the message names it.
     Invalid,

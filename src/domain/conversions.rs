@@ -18,8 +18,7 @@ use crate::{
 };
 
 /// How a conversion stands for a reader, the clock included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
-#[graphql(name = "ConversionStatus")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Its hold runs.
     Pending,

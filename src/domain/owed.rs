@@ -128,8 +128,7 @@ pub struct Sync {
 }
 
 /// Whether Stripe has what our row says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
-#[graphql(name = "StripeSyncStatus")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncStatus {
     /// Owed; being tried.
     Pending,

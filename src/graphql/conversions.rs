@@ -15,10 +15,7 @@ use super::{
     loaders::Loaders,
     scalars::{Money, filter_id, present},
 };
-use crate::domain::{
-    attribution::Step,
-    conversions::{self, Status},
-};
+use crate::domain::{attribution::Step, conversions};
 
 /// What led the customer.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +40,26 @@ pub enum ConversionKind {
     Renewal,
     /// A payment without a subscription.
     OneOff,
+}
+
+/// How a conversion stands: the first that holds of rejected, refunded, disputed, held, partially refunded, pending.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::domain::conversions::Status")]
+pub enum ConversionStatus {
+    /// Its hold runs.
+    Pending,
+    /// Its commission is due.
+    Approved,
+    /// It earns nothing until a manager approves it.
+    Held,
+    /// A part of it was refunded.
+    PartiallyRefunded,
+    /// All of it was refunded, or its dispute was lost.
+    Refunded,
+    /// Its dispute is open.
+    Disputed,
+    /// A manager refused it.
+    Rejected,
 }
 
 /// One reason in an attribution trail.
@@ -107,9 +124,9 @@ impl Conversion {
         self.row.kind.into()
     }
 
-    async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<Status> {
+    async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<ConversionStatus> {
         let now = ctx.domain().map_err(graphql_error)?.clock.now();
-        Ok(conversions::status(&self.row, now))
+        Ok(conversions::status(&self.row, now).into())
     }
 
     /// The amount is not known yet: the first invoice has not come.
@@ -190,7 +207,7 @@ impl Conversion {
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct ConversionFilter {
     attribution_method: Option<Vec<AttributionMethod>>,
-    status: Option<Vec<Status>>,
+    status: Option<Vec<ConversionStatus>>,
     kind: Option<Vec<ConversionKind>>,
     campaign_id: Option<ID>,
     affiliate_id: Option<ID>,
@@ -210,7 +227,7 @@ impl From<ConversionFilter> for conversions::ConversionFilter {
         }
         Self {
             attribution_method: all(filter.attribution_method),
-            status: filter.status,
+            status: all(filter.status),
             kind: all(filter.kind),
             campaign_id: filter_id(filter.campaign_id.as_ref()),
             affiliate_id: filter_id(filter.affiliate_id.as_ref()),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         coupons::{self, CreateCoupon, UpdateCoupon},
-        owed::{Sync, SyncStatus},
+        owed::Sync,
     },
     money,
 };
@@ -32,10 +32,24 @@ pub enum CouponDuration {
     Forever,
 }
 
+/// Whether Stripe has what our row says.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::domain::owed::SyncStatus")]
+pub enum StripeSyncStatus {
+    /// Owed; being tried.
+    Pending,
+    /// Stripe has it.
+    Synced,
+    /// Stripe refused it; `lastError` has the reason.
+    Failed,
+    /// The brand has no Stripe key for this mode; it is done once there is one.
+    Disabled,
+}
+
 /// How an object stands with Stripe.
 #[derive(SimpleObject, Clone, Debug)]
 pub struct StripeSync {
-    status: SyncStatus,
+    status: StripeSyncStatus,
     /// Stripe's id, once Stripe has it.
     stripe_id: Option<String>,
     /// How often the call was made.
@@ -48,13 +62,13 @@ impl StripeSync {
     pub fn new(sync: Option<Sync>, stripe_id: Option<String>) -> Self {
         match sync {
             Some(sync) => Self {
-                status: sync.status,
+                status: sync.status.into(),
                 stripe_id,
                 attempts: sync.attempts,
                 last_error: sync.last_error,
             },
             None => Self {
-                status: SyncStatus::Disabled,
+                status: StripeSyncStatus::Disabled,
                 stripe_id,
                 attempts: 0,
                 last_error: None,

@@ -1,8 +1,30 @@
 //! The one mapper from the domain's errors to GraphQL's: user errors into payloads, the rest into `errors` with a code.
 
-use async_graphql::{ErrorExtensions, SimpleObject};
+use async_graphql::{Enum, ErrorExtensions, SimpleObject};
 
-use crate::error::{self, Error, UserErrorCode};
+use crate::error::{self, Error};
+
+/// What kind of mistake a user error is.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::error::UserErrorCode")]
+pub enum UserErrorCode {
+    /// The value breaks a rule; the message names it.
+    Invalid,
+    /// Somebody has it already.
+    Taken,
+    /// There is no such object, or it is not yours.
+    NotFound,
+    /// The brand's plan does not include it, and no trial is running.
+    PlanTierRequired,
+    /// Affiliates may not mint codes on this coupon, or in this campaign.
+    SelfMintDisabled,
+    /// The affiliate is not approved.
+    AffiliateNotApproved,
+    /// Stripe refused it; the message is Stripe's.
+    StripeRejected,
+    /// There are too many already.
+    LimitExceeded,
+}
 
 /// Something in a mutation's input that the caller can mend.
 #[derive(SimpleObject)]
@@ -19,7 +41,7 @@ impl From<error::UserError> for UserError {
     fn from(error: error::UserError) -> Self {
         let field: Vec<String> = error.field.iter().map(|part| (*part).to_owned()).collect();
         Self {
-            code: error.code,
+            code: error.code.into(),
             field: Some(field).filter(|field| !field.is_empty()),
             message: error.message,
         }
