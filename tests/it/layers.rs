@@ -1,190 +1,313 @@
-//! Holds the layers apart, by reading the code: calls go one way, and the pure files call nothing that does I/O.
+//! The layers, held apart: who may call whom, read off the sources.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-/// A file of `src`, without its tests.
+/// A source file, by its path below `src`, without its unit tests and comments.
 struct Source {
-    /// Below `src`, with slashes.
     path: String,
     text: String,
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    assert!(files.len() > 60, "the code was not found");
-    let read = |file: PathBuf| {
-        let path = file.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-        let text = fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        Source {
-            path,
-            text: code.to_owned(),
-        }
-    };
-    files.into_iter().map(read).collect()
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    collect(&root, &root, &mut sources);
+    assert!(sources.len() > 50, "the sources are found");
+    sources
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, files);
+            if path.file_name().is_none_or(|name| name != "tests") {
+                collect(root, &path, sources);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let lines = text.lines().map(|line| line.split("//").next().unwrap());
+            sources.push(Source {
+                path: path.strip_prefix(root).unwrap().display().to_string(),
+                text: lines.collect::<Vec<_>>().join("\n"),
+            });
         }
     }
 }
 
-/// The files below `within` that mention any of `words`, but for those that may.
-fn offenders(within: &[&str], words: &[&str], allowed: &[&str]) -> Vec<String> {
-    let sources = sources();
-    for path in within.iter().chain(allowed) {
-        assert!(
-            sources.iter().any(|source| source.path.starts_with(path)),
-            "there is no {path}"
+impl Source {
+    fn is_in(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path.starts_with(place))
+    }
+
+    /// The module below `src` that it belongs to.
+    fn layer(&self) -> &str {
+        let name = self.path.split('/').next().unwrap();
+        name.strip_suffix(".rs").unwrap_or(name)
+    }
+
+    /// The modules of this crate that it names, in `use` trees and in paths.
+    fn uses(&self) -> BTreeSet<String> {
+        let mut uses = BTreeSet::new();
+        let mut rest = self.text.as_str();
+        while let Some(place) = rest.find("crate::") {
+            rest = &rest[place + "crate::".len()..];
+            uses.extend(heads(rest));
+        }
+        uses
+    }
+}
+
+/// The first names of a path or of a tree of paths: `a::b` is `a`; `{a::{b, c}, d}` are `a` and `d`.
+fn heads(text: &str) -> Vec<String> {
+    let name = |text: &str| {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
+    let Some(tree) = text.strip_prefix('{') else {
+        return vec![name(text)];
+    };
+    let (mut depth, mut heads, mut start) = (0, Vec::new(), true);
+    for (place, c) in tree.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => start = true,
+            c if start && c.is_alphanumeric() => {
+                heads.push(name(&tree[place..]));
+                start = false;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+/// Each layer, and what it never calls.
+const NEVER: &[(&str, &[&str])] = &[
+    (
+        "domain",
+        &[
+            "graphql",
+            "rest",
+            "stripe",
+            "standin",
+            "demo",
+            "cli",
+            "app",
+            "live",
+            "gateway",
+            "config",
+            "directory",
+            "worker",
+        ],
+    ),
+    (
+        "stripe",
+        &[
+            "graphql", "rest", "standin", "demo", "cli", "app", "live", "gateway", "config",
+        ],
+    ),
+    (
+        "graphql",
+        &[
+            "rest",
+            "stripe",
+            "standin",
+            "demo",
+            "cli",
+            "app",
+            "gateway",
+            "config",
+            "directory",
+            "db",
+        ],
+    ),
+    (
+        "rest",
+        &["graphql", "standin", "demo", "cli", "app", "gateway", "config"],
+    ),
+    (
+        "auth",
+        &[
+            "graphql",
+            "rest",
+            "stripe",
+            "domain",
+            "db",
+            "config",
+            "directory",
+            "live",
+        ],
+    ),
+    (
+        "standin",
+        &[
+            "graphql",
+            "rest",
+            "stripe",
+            "domain",
+            "db",
+            "config",
+            "directory",
+            "live",
+            "app",
+            "auth",
+            "demo",
+            "cli",
+        ],
+    ),
+    (
+        "live",
+        &["rest", "stripe", "standin", "app", "gateway", "config", "demo", "cli"],
+    ),
+    ("db", &["domain", "graphql", "rest", "stripe", "auth", "config", "app"]),
+    (
+        "lease",
+        &["domain", "graphql", "rest", "stripe", "auth", "config", "app"],
+    ),
+    (
+        "money",
+        &["domain", "graphql", "rest", "stripe", "auth", "db", "error", "clock"],
+    ),
+    (
+        "clock",
+        &["domain", "graphql", "rest", "stripe", "auth", "db", "error", "money"],
+    ),
+];
+
+/// Files that compute and do nothing else.
+const PURE: &[&str] = &[
+    "domain/attribution.rs",
+    "domain/commission.rs",
+    "domain/code_text.rs",
+    "stripe/projection",
+    "stripe/facts",
+    "money.rs",
+];
+
+#[test]
+fn calls_go_one_way() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let uses = source.uses();
+        let never = NEVER
+            .iter()
+            .filter(|(layer, _)| *layer == source.layer())
+            .flat_map(|(_, never)| *never);
+        wrong.extend(
+            never
+                .filter(|it| uses.contains(**it))
+                .map(|it| format!("src/{} uses {it}", source.path)),
         );
     }
-    let found = sources
-        .iter()
-        .filter(|source| within.iter().any(|path| source.path.starts_with(path)));
-    let found = found.filter(|source| !allowed.contains(&source.path.as_str()));
-    let mut offenders = Vec::new();
-    for source in found {
-        // Comments may speak of anything.
-        let code: String = source
-            .text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .collect::<Vec<_>>()
-            .join("\n");
-        let hits = words.iter().filter(|word| mentions(&code, word));
-        offenders.extend(hits.map(|word| format!("{}: {word}", source.path)));
-    }
-    offenders
-}
-
-/// Whether a word stands in the code, and not as the end of a longer one.
-fn mentions(code: &str, word: &str) -> bool {
-    code.match_indices(word).any(|(at, _)| {
-        let before = code.get(..at).and_then(|text| text.chars().next_back());
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') || !word.starts_with(char::is_alphanumeric)
-    })
-}
-
-const NONE: Vec<String> = Vec::new();
-
-#[test]
-fn the_rules_know_neither_protocols_nor_stripe() {
-    let protocols = [
-        "graphql::",
-        "rest::",
-        "stripe::",
-        "live::",
-        "axum::",
-        "app::",
-        "gateway::",
-    ];
-    assert_eq!(offenders(&["domain/"], &protocols, &[]), NONE);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_pure_files_do_no_io() {
-    let pure = [
-        "domain/attribution.rs",
-        "domain/commission.rs",
-        "domain/code_text.rs",
-        "money.rs",
-        "stripe/projection/",
-        "stripe/facts/",
-    ];
-    let io = [
+fn pure_files_know_no_database_no_clock_and_no_io() {
+    const FORBIDDEN: &[&str] = &[
         "sea_orm",
         "crate::db",
+        "crate::clock",
         "Clock",
         "async ",
+        ".await",
         "tokio",
         "std::fs",
         "std::net",
+        "std::env",
         "reqwest",
         "Utc::now",
+        "tracing::",
     ];
-    assert_eq!(offenders(&pure, &io, &[]), NONE);
-}
-
-#[test]
-fn protocols_reach_rows_only_through_the_rules() {
-    let queries = [
-        "Entity::find",
-        "Entity::insert",
-        "Entity::update",
-        "Entity::delete",
-        "execute_raw",
-        "query_all",
-    ];
-    // The loaders read what found rows refer to, by brand; the health page counts queues for the operator.
-    let allowed = ["graphql/loaders.rs", "rest/health.rs"];
-    assert_eq!(offenders(&["graphql/", "rest/"], &queries, &allowed), NONE);
-    assert_eq!(
-        offenders(
-            &["graphql/", "rest/"],
-            &["db.begin(", "tenancy::"],
-            &["graphql/loaders.rs"]
-        ),
-        NONE
+    let pure: Vec<Source> = sources().into_iter().filter(|source| source.is_in(PURE)).collect();
+    assert!(
+        PURE.iter()
+            .all(|place| pure.iter().any(|source| source.is_in(&[place]))),
+        "every pure file is there"
     );
+    for source in pure {
+        for word in FORBIDDEN {
+            assert!(!source.text.contains(word), "src/{} has {word}", source.path);
+        }
+    }
 }
 
 #[test]
-fn only_the_finder_and_the_loaders_read_tenants_rows_for_callers() {
-    let tables = [
-        "campaign::Entity::find",
-        "affiliate::Entity::find",
-        "coupon::Entity::find",
-        "conversion::Entity::find",
-    ];
-    // The finder itself; and the figures, which read the rows of codes that were found through it.
-    assert_eq!(
-        offenders(&["domain/"], &tables, &["domain/tenancy.rs", "domain/stats.rs"]),
-        NONE
-    );
-    assert_eq!(offenders(&["graphql/"], &tables, &[]), NONE);
+fn resolvers_and_handlers_come_to_rows_through_the_domain_alone() {
+    // The loaders read, within the caller's brand, what rows that were found refer to. Health counts queues, of all brands.
+    const DOORS: &[&str] = &["graphql/loaders.rs", "rest/health.rs"];
+    for source in sources()
+        .iter()
+        .filter(|it| it.is_in(&["graphql/", "rest/"]) && !it.is_in(DOORS))
+    {
+        for word in [
+            "EntityTrait",
+            "Entity::",
+            "::Entity",
+            "QueryFilter",
+            "ConnectionTrait",
+            "ActiveModel",
+            "sea_orm",
+        ] {
+            assert!(!source.text.contains(word), "src/{} has {word}", source.path);
+        }
+    }
 }
 
 #[test]
-fn roles_are_compared_in_one_file() {
-    let comparisons = [
-        "== Role::",
-        "!= Role::",
-        "Role::Owner =>",
-        "Role::Manager =>",
-        "Role::Analyst =>",
-        "Role::Affiliate =>",
-        "matches!(role",
-    ];
-    assert_eq!(offenders(&[""], &comparisons, &["auth/roles.rs"]), NONE);
+fn loaders_come_to_tenant_owned_rows_by_the_tenants_door() {
+    let loaders = sources()
+        .into_iter()
+        .find(|source| source.path == "graphql/loaders.rs")
+        .unwrap();
+    for table in ["campaign", "affiliate", "coupon", "conversion"] {
+        assert!(
+            !loaders.text.contains(&format!(" {table}::Entity::find")),
+            "{table} is read past tenancy"
+        );
+    }
+    for query in loaders.text.split("::find()").skip(1) {
+        assert!(
+            query.trim_start().starts_with('.') && query.contains("BrandId.eq(scope.brand)"),
+            "a query without its brand"
+        );
+    }
 }
 
 #[test]
-fn the_environment_is_read_in_one_file() {
-    assert_eq!(offenders(&[""], &["env::var"], &["config.rs"]), NONE);
+fn only_config_reads_the_environment() {
+    for source in sources().iter().filter(|source| source.path != "config.rs") {
+        for word in ["env::var", "env::vars", "env::set_var", "std::env::{"] {
+            assert!(!source.text.contains(word), "src/{} has {word}", source.path);
+        }
+    }
 }
 
 #[test]
-fn the_demo_and_the_stand_in_are_used_by_nothing_that_serves() {
-    let serving = [
-        "domain/",
-        "graphql/",
-        "rest/",
-        "stripe/",
-        "auth/",
-        "app.rs",
-        "live.rs",
-        "gateway.rs",
-    ];
-    assert_eq!(offenders(&serving, &["standin::", "demo::"], &[]), NONE);
+fn only_the_clock_reads_the_time_and_makes_ids() {
+    for source in sources().iter().filter(|source| source.path != "clock.rs") {
+        for word in ["Utc::now", "SystemTime", "Local::now", "now_v7", "new_v4", "new_v7"] {
+            assert!(!source.text.contains(word), "src/{} has {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn only_the_table_compares_roles() {
+    for source in sources().iter().filter(|source| source.path != "auth/roles.rs") {
+        for line in source.text.lines().filter(|line| line.contains("Role::")) {
+            let compares = ["==", "!=", "=>", "matches!", "if let"]
+                .iter()
+                .any(|word| line.contains(word));
+            assert!(!compares, "src/{}: {}", source.path, line.trim());
+        }
+    }
 }
