@@ -44,6 +44,9 @@ pub enum Error {
     /// A query's argument is out of range; the message names it.
     #[error("{0}")]
     BadUserInput(String),
+    /// Another transaction was in the way; the same again may well succeed.
+    #[error("{0}")]
+    Retry(String),
     /// Ours to mend; never shown to a client.
     #[error("{0}")]
     Internal(String),
@@ -70,9 +73,17 @@ impl From<DbErr> for Error {
         match error {
             // Ours, and whole sentences already.
             DbErr::Custom(text) => Self::Internal(text),
+            error if is_conflict(&error) => Self::Retry(format!("database: {error}")),
             error => Self::Internal(format!("database: {error}")),
         }
     }
+}
+
+/// A deadlock or a serialisation failure, which PostgreSQL ends by giving up one of the transactions
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>, class 40).
+fn is_conflict(error: &DbErr) -> bool {
+    let text = error.to_string();
+    text.contains("deadlock detected") || text.contains("could not serialize access")
 }
 
 impl From<serde_json::Error> for Error {

@@ -11,7 +11,7 @@ use crate::{
         jwt::{Claims, Mode, Tokens},
     },
     directory::{Directory, Name},
-    domain::Domain,
+    domain::{Domain, feed},
     graphql::{
         context::{Requester, State},
         loaders::Loaders,
@@ -72,10 +72,18 @@ impl transport::Gateway for Gateway {
         Some(actor.expires_at)
     }
 
-    fn prepare(&self, request: Request, actor: Option<&Actor>, _request_id: &str) -> Request {
+    async fn prepare(&self, request: Request, actor: Option<&Actor>, _request_id: &str) -> Request {
+        // Before any page is read, so that nothing falls between the page and the cursor.
+        let feed_cursor = match actor {
+            Some(actor) if request.query.contains("feedCursor") => {
+                Some(feed::current_cursor(&self.domain, actor).await.map_err(Arc::new))
+            }
+            _ => None,
+        };
         request.data(State {
             domain: self.domain.clone(),
             live: self.live.clone(),
+            feed_cursor,
             requester: actor.map(|actor| Requester {
                 loaders: Arc::new(Loaders::new(&self.domain, actor.scope)),
                 actor: actor.clone(),

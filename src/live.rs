@@ -78,6 +78,7 @@ impl Live {
             last,
             backlog: Vec::new().into_iter(),
             behind: true,
+            failed: false,
             _channel: channel,
         };
         Ok(futures_util::stream::unfold(listener, |mut listener| async move {
@@ -175,12 +176,17 @@ struct Listener {
     backlog: std::vec::IntoIter<Item>,
     /// There may be rows in the database that the channel will not bring.
     behind: bool,
+    /// It could not read, and has said so: the subscriber comes again with its cursor.
+    failed: bool,
     /// Keeps the reader going.
     _channel: Arc<broadcast::Sender<Item>>,
 }
 
 impl Listener {
     async fn next(&mut self) -> Option<Result<Item>> {
+        if self.failed {
+            return None;
+        }
         loop {
             if let Some(item) = self.backlog.next() {
                 self.last = item.event.sequence;
@@ -192,7 +198,10 @@ impl Listener {
                         self.behind = items.len() as u64 >= feed::BATCH;
                         self.backlog = items.into_iter();
                     }
-                    Err(error) => return Some(Err(error)),
+                    Err(error) => {
+                        self.failed = true;
+                        return Some(Err(error));
+                    }
                 }
                 continue;
             }

@@ -40,7 +40,15 @@ pub struct Claims {
     nbf: i64,
     exp: i64,
     iss: String,
-    aud: String,
+    aud: Audience,
+}
+
+/// One or several (RFC 7519, section 4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
 }
 
 impl Claims {
@@ -103,7 +111,7 @@ impl Tokens {
             nbf: now.timestamp(),
             exp: (now + grant.ttl).timestamp(),
             iss: self.issuer.clone(),
-            aud: self.audience.clone(),
+            aud: Audience::One(self.audience.clone()),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(|_| InvalidToken)
     }

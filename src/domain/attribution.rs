@@ -59,6 +59,9 @@ pub struct Step {
     /// What it said.
     pub outcome: String,
     pub detail: Option<String>,
+    /// Whom it is about; other affiliates are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affiliate: Option<AffiliateId>,
 }
 
 impl Step {
@@ -67,6 +70,14 @@ impl Step {
             rule: rule.to_owned(),
             outcome: outcome.to_owned(),
             detail: detail.into(),
+            affiliate: None,
+        }
+    }
+
+    fn about(self, affiliate: AffiliateId) -> Self {
+        Self {
+            affiliate: Some(affiliate),
+            ..self
         }
     }
 }
@@ -129,7 +140,8 @@ fn others(candidates: &[Candidate], winner: &Candidate, reason: &str, trail: &mu
         } else {
             reason
         };
-        trail.push(Step::new("CODE", "PASSED_OVER", format!("{}: {why}", loser.code)));
+        let step = Step::new("CODE", "PASSED_OVER", format!("{}: {why}", loser.code));
+        trail.push(step.about(loser.affiliate_id));
     }
 }
 
@@ -196,7 +208,7 @@ mod tests {
         let unapproved = candidate(5, false, 900, 1);
         let credited = |code: &str| Some((code.to_owned(), false));
         assert_eq!(winner(&[], None, None), None);
-        assert_eq!(winner(&[one.clone()], None, None), credited("CODE1"));
+        assert_eq!(winner(std::slice::from_ref(&one), None, None), credited("CODE1"));
         assert_eq!(winner(&[one.clone(), two.clone()], None, None), credited("CODE2"));
         assert_eq!(winner(&[two.clone(), tie.clone()], None, None), credited("CODE3"));
         assert_eq!(winner(&[same, tie], None, None), credited("CODE3"));
@@ -204,7 +216,10 @@ mod tests {
             winner(&[unapproved.clone(), one.clone()], None, None),
             credited("CODE1")
         );
-        assert_eq!(winner(&[unapproved.clone()], None, None), Some(("CODE5".into(), true)));
+        assert_eq!(
+            winner(std::slice::from_ref(&unapproved), None, None),
+            Some(("CODE5".into(), true))
+        );
         assert_eq!(winner(&[two], Some(&one), None), credited("CODE1"));
         assert_eq!(winner(&[], Some(&unapproved), None), Some(("CODE5".into(), true)));
         assert_eq!(

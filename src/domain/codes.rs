@@ -25,8 +25,9 @@ use crate::{
     error::{Error, Result, UserErrorCode},
 };
 
-/// How many texts are tried for a generated code before giving up.
-const MAX_TRIES: usize = 20;
+/// How many texts are tried for a generated code before giving up, and how many that Stripe has already.
+const MAX_TRIES: usize = 500;
+const MAX_REFUSALS: usize = 20;
 
 #[derive(Clone, Debug)]
 pub struct MintCode {
@@ -132,15 +133,19 @@ async fn mint_generated(
     connected: bool,
 ) -> Result<code::Model> {
     let mut number = 1;
+    let mut refusals = 0;
     for _ in 0..MAX_TRIES {
         let (text, at) = minting::next_free(domain, scope, base, number).await?;
         match try_mint(domain, scope, coupon, affiliate, &text, connected).await? {
             Minted::Code(code) => return Ok(code),
+            // Somebody was quicker: look again.
             Minted::Taken => {}
-            Minted::Refused(refusal) if refusal.message.contains("already exists") => {}
+            Minted::Refused(refusal) if refusal.message.contains("already exists") && refusals < MAX_REFUSALS => {
+                refusals += 1;
+                number = at + 1;
+            }
             Minted::Refused(refusal) => return Err(rejected(&refusal)),
         }
-        number = at + 1;
     }
     let message = "No free code was found; give one.";
     Err(Error::user(UserErrorCode::Taken, &["code"], message))
@@ -252,7 +257,8 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
         txn.commit().await?;
         return Err(Error::user(UserErrorCode::StripeRejected, &["id"], refusal.message));
     }
-    Ok(code)
+    let code = find(domain, scope, id).await?;
+    code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
 }
 
 /// Writes the new status with what it owes; the operation is given where it can be tried at once.

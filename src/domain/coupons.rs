@@ -255,7 +255,22 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        before.into_active_model().reset_all().update(&txn).await?;
+        // Only what this call has changed, in case somebody else has changed the rest meanwhile.
+        let mut undo = coupon::ActiveModel {
+            id: Set(id),
+            name: Set(before.name),
+            ..Default::default()
+        };
+        if input.overrides_click_attribution.is_some() {
+            undo.overrides_click_attribution = Set(before.overrides_click_attribution);
+        }
+        if input.allow_affiliate_self_mint.is_some() {
+            undo.allow_affiliate_self_mint = Set(before.allow_affiliate_self_mint);
+        }
+        if input.archived.is_some() {
+            undo.archived = Set(before.archived);
+        }
+        undo.update(&txn).await?;
         txn.commit().await?;
         return Err(rejected(&refusal));
     }

@@ -36,7 +36,7 @@ pub(super) async fn check(
 ) -> Result<(coupon::Model, affiliate::Model)> {
     let affiliate = affiliate(domain, minter, scope, input).await?;
     let coupon_id = input.coupon_id.ok_or_else(|| Error::not_found(&["couponId"]))?;
-    let coupon = live_coupon(domain, scope, coupon_id, "couponId").await?;
+    let coupon = coupon(domain, scope, coupon_id, "couponId").await?;
     let is_in = affiliates::is_in(domain.db.reader(), affiliate.id, coupon.campaign_id).await?;
     let exclusive_to_another = coupon.affiliate_id.is_some_and(|only| only != affiliate.id);
     let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &["affiliateId"], message));
@@ -46,6 +46,7 @@ pub(super) async fn check(
         Minter::Manager if !is_in => return invalid("The affiliate is not in the coupon's campaign."),
         _ => {}
     }
+    require_not_expired(domain, &coupon, "couponId")?;
     if !codes::is_approved(affiliate.status) {
         let message = "The affiliate is not approved.";
         return Err(Error::user(
@@ -90,19 +91,21 @@ async fn require_self_service(domain: &Domain, scope: &Scope, coupon: &coupon::M
     Err(Error::user(UserErrorCode::SelfMintDisabled, &["couponId"], message))
 }
 
-/// The brand's coupon, neither deleted nor expired.
-async fn live_coupon(domain: &Domain, scope: &Scope, id: CouponId, field: &'static str) -> Result<coupon::Model> {
-    let coupon = tenancy::referenced::<coupon::Entity>(scope)
+/// The brand's coupon, if it is not deleted. Whether the caller may know of it is still to be checked.
+async fn coupon(domain: &Domain, scope: &Scope, id: CouponId, field: &'static str) -> Result<coupon::Model> {
+    let row = tenancy::referenced::<coupon::Entity>(scope)
         .filter(coupon::Column::Id.eq(id))
         .filter(coupon::Column::DeletedAt.is_null())
         .one(domain.db.reader())
-        .await?
-        .ok_or_else(|| Error::not_found(&[field]))?;
+        .await?;
+    row.ok_or_else(|| Error::not_found(&[field]))
+}
+
+fn require_not_expired(domain: &Domain, coupon: &coupon::Model, field: &'static str) -> Result<()> {
     if coupon.expires_at.is_some_and(|end| end <= domain.clock.now()) {
-        let message = "The coupon has expired.";
-        return Err(Error::user(UserErrorCode::Invalid, &[field], message));
+        return Err(Error::user(UserErrorCode::Invalid, &[field], "The coupon has expired."));
     }
-    Ok(coupon)
+    Ok(())
 }
 
 /// Refuses what a code of a deleted or expired coupon cannot do.
@@ -112,13 +115,15 @@ pub(super) async fn require_live_coupon(
     id: CouponId,
     field: &'static str,
 ) -> Result<coupon::Model> {
-    match live_coupon(domain, scope, id, field).await {
+    let coupon = match coupon(domain, scope, id, field).await {
         Err(Error::User(problems)) if problems.iter().any(|problem| problem.code == UserErrorCode::NotFound) => {
             let message = "The code's coupon is deleted.";
-            Err(Error::user(UserErrorCode::Invalid, &[field], message))
+            return Err(Error::user(UserErrorCode::Invalid, &[field], message));
         }
-        result => result,
-    }
+        result => result?,
+    };
+    require_not_expired(domain, &coupon, field)?;
+    Ok(coupon)
 }
 
 /// The first free numbered form of a generated code, from a number on.

@@ -142,7 +142,14 @@ pub enum SyncStatus {
 
 /// Sums up the operations of one object: what is still owed speaks first, then the last one.
 pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
-    let last = operations.iter().max_by_key(|operation| operation.id);
+    let creates = |kind| matches!(kind, OperationKind::CreateCoupon | OperationKind::CreatePromotionCode);
+    let creation = operations
+        .iter()
+        .filter(|operation| creates(operation.kind))
+        .max_by_key(|operation| operation.id);
+    // What was never made cannot have been changed since.
+    let unmade = creation.filter(|operation| operation.status == OperationStatus::Failed);
+    let last = unmade.or(operations.iter().max_by_key(|operation| operation.id));
     let owed = operations
         .iter()
         .find(|operation| operation.status == OperationStatus::Pending);

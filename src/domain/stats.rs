@@ -284,7 +284,9 @@ mod tests {
         DateTime::from_timestamp(seconds, 0)
     }
 
-    fn parts(from: Option<i64>, before: Option<i64>) -> (Option<Range<i64>>, Vec<(Option<i64>, Option<i64>)>) {
+    type Edges = Vec<(Option<i64>, Option<i64>)>;
+
+    fn parts(from: Option<i64>, before: Option<i64>) -> (Option<Range<i64>>, Edges) {
         let period = Period {
             from: from.and_then(at),
             before: before.and_then(at),

@@ -23,7 +23,7 @@ pub fn find<E: Owned>(scope: &Scope) -> Select<E> {
 }
 
 /// Rows that a row which the scope has found refers to: the coupon of its code, deleted or not. Only for ids that were
-/// read from the database, never for ids that a caller gave.
+/// read from the database; whoever asks by an id that a caller gave, as minting does, checks what the caller may know.
 pub fn referenced<E: Owned>(scope: &Scope) -> Select<E> {
     E::find().filter(E::of_brand(scope))
 }

@@ -24,6 +24,8 @@ pub struct Requester {
 pub struct State {
     pub domain: Domain,
     pub live: Live,
+    /// Where the feed stood before the request read anything, if it asks for that.
+    pub feed_cursor: Option<Result<String, Arc<Error>>>,
     /// `None` without a token.
     pub requester: Option<Requester>,
 }

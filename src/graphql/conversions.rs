@@ -186,10 +186,13 @@ impl Conversion {
     }
 
     /// Why it is credited as it is: the reasons in the order in which the rules spoke.
-    async fn attribution_trail(&self) -> async_graphql::Result<Vec<AttributionStep>> {
+    /// An affiliate is not told of other affiliates' codes.
+    async fn attribution_trail(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<AttributionStep>> {
         let steps: Vec<Step> =
             serde_json::from_str(&self.row.attribution_trail).map_err(|error| graphql_error(error.into()))?;
-        Ok(steps.into_iter().map(AttributionStep::from).collect())
+        let own = ctx.requester().map_err(graphql_error)?.actor.scope.affiliate;
+        let told = |step: &Step| own.is_none() || step.affiliate.is_none() || step.affiliate == own;
+        Ok(steps.into_iter().filter(told).map(AttributionStep::from).collect())
     }
 
     /// When the sale was, by Stripe.

@@ -54,7 +54,7 @@ pub fn graphql_error(error: Error) -> async_graphql::Error {
         Error::Unauthenticated => "UNAUTHENTICATED",
         Error::Forbidden => "FORBIDDEN",
         Error::BadUserInput(_) | Error::User(_) => "BAD_USER_INPUT",
-        Error::Internal(_) => "INTERNAL",
+        Error::Internal(_) | Error::Retry(_) => "INTERNAL",
     };
     async_graphql::Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", code))
 }

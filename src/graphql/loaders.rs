@@ -126,7 +126,6 @@ impl Loaders {
                     read: |domain, scope, keys| Box::pin($read(domain, scope, keys)),
                 })
                 .with_max_batch_size(BATCH)
-                .with_yield_count(1)
             };
         }
         Self {

@@ -21,8 +21,9 @@ use crate::{
     auth::Operation,
     domain::{
         self, Domain, affiliates, campaigns, codes, codes::CodeFilter, conversions, coupons, coupons::CouponFilter,
-        feed, page::Place,
+        page::Place,
     },
+    error::Error,
 };
 
 pub struct Query;
@@ -115,10 +116,12 @@ impl Query {
     /// Where a subscription must start so that nothing between this answer and it is missed.
     #[graphql(guard = "May(Operation::ReadFeed)")]
     async fn feed_cursor(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
-        let (domain, requester) = parts(ctx)?;
-        feed::current_cursor(domain, &requester.actor)
-            .await
-            .map_err(graphql_error)
+        let missing = || graphql_error(Error::Internal("the feed's cursor was not taken".into()));
+        match &ctx.state().map_err(graphql_error)?.feed_cursor {
+            Some(Ok(cursor)) => Ok(cursor.clone()),
+            Some(Err(error)) => Err(graphql_error(Error::Internal(error.to_string()))),
+            None => Err(missing()),
+        }
     }
 
     /// The affiliates that you may see, oldest first; for an affiliate, itself alone.

@@ -5,13 +5,13 @@
 //! **Invariants.** No figure is read, changed and written back: totals move by deltas in SQL. An entry of the ledger is
 //! never edited. Rows that several sales share (totals, balances, the feed's counter) are touched last and in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
     conversion::{self, ConversionStatus},
     feed_event::FeedKind,
-    id::{AffiliateId, ConversionId, LedgerEntryId},
+    id::{AffiliateId, CodeId, ConversionId, LedgerEntryId},
     ledger_entry::{self, EntryKind},
     redemption, sale,
 };
@@ -43,8 +43,10 @@ struct Writer<'a> {
     now: DateTime<Utc>,
     new_conversions: Vec<conversion::Model>,
     changed_conversions: Vec<conversion::Model>,
+    merged_conversions: Vec<conversion::Model>,
     new_redemptions: Vec<redemption::Model>,
     changed_redemptions: Vec<redemption::Model>,
+    gone_redemptions: Vec<(CodeId, String)>,
     entries: Vec<ledger_entry::Model>,
     totals: Totals,
     news: Vec<News>,
@@ -65,8 +67,10 @@ pub async fn apply_in_txn(
         now: clock.now(),
         new_conversions: Vec::new(),
         changed_conversions: Vec::new(),
+        merged_conversions: Vec::new(),
         new_redemptions: Vec::new(),
         changed_redemptions: Vec::new(),
+        gone_redemptions: Vec::new(),
         entries: Vec::new(),
         totals: Totals::default(),
         news: Vec::new(),
@@ -99,20 +103,55 @@ impl Writer<'_> {
     fn sale(&mut self, sale: &Sale, revision: i64, projection: Projection, standing: &Standing) -> Result<bool> {
         let entries_before = self.entries.len();
         let mut should = BTreeMap::new();
+        let mut ours = BTreeSet::new();
         for projected in projection.conversions {
-            let old = standing.conversions.get(&(sale.row.id, projected.part.clone()));
+            let find = |part: &String| standing.conversions.get(&(sale.row.id, part.clone()));
+            let (named, alias) = (find(&projected.part), projected.alias.as_ref().and_then(find));
+            // Two that were recorded are one: the older stays.
+            let (old, younger) = match (named, alias) {
+                (Some(a), Some(b)) if b.id < a.id => (Some(b), Some(a)),
+                (Some(a), b) => (Some(a), b),
+                (None, b) => (b, None),
+            };
             let row = self.row(sale, &projected, old)?;
+            if let Some(younger) = younger {
+                ours.insert(younger.id);
+                self.merge(younger, &row);
+            }
             let slot = |kind| (row.id, row.affiliate_id, kind, row.commission_currency.clone());
             should.insert(slot(EntryKind::Commission), (projected.earned, row.hold_until));
             should.insert(slot(EntryKind::Clawback), (-projected.clawed_back, row.hold_until));
+            ours.insert(row.id);
             self.conversion(old, row);
         }
+        let mut counted = BTreeSet::new();
         for projected in projection.redemptions {
+            counted.insert((projected.code_id, projected.usage.clone()));
             let old = standing.redemptions.get(&(projected.code_id, projected.usage.clone()));
             self.redemption(sale, projected, old);
         }
-        self.ledger(sale, revision, should, standing);
+        self.take_off(sale, &counted, standing);
+        self.ledger(sale, revision, should, &ours, standing);
         Ok(self.entries.len() > entries_before)
+    }
+
+    /// The younger of two that turned out to be one leaves every list and sum, and leads to the older.
+    fn merge(&mut self, younger: &conversion::Model, into: &conversion::Model) {
+        self.totals.conversion(younger, -1);
+        self.merged_conversions.push(conversion::Model {
+            merged_into: Some(into.id),
+            ..younger.clone()
+        });
+    }
+
+    /// What was counted for a part that is now known to be another's is counted there.
+    fn take_off(&mut self, sale: &Sale, counted: &BTreeSet<(CodeId, String)>, standing: &Standing) {
+        for (key, row) in &standing.redemptions {
+            if row.sale_id == sale.row.id && !counted.contains(key) {
+                self.totals.redemption(row, -1);
+                self.gone_redemptions.push(key.clone());
+            }
+        }
     }
 
     fn row(
@@ -207,9 +246,9 @@ impl Writer<'_> {
         sale: &Sale,
         revision: i64,
         mut should: BTreeMap<Slot, (i64, DateTime<Utc>)>,
+        ours: &BTreeSet<ConversionId>,
         standing: &Standing,
     ) {
-        let ours: Vec<ConversionId> = should.keys().map(|(conversion, ..)| *conversion).collect();
         for slot in standing
             .ledger
             .keys()
@@ -244,10 +283,14 @@ impl Writer<'_> {
 
     async fn write(self, txn: &impl ConnectionTrait) -> Result<(Totals, Vec<News>)> {
         insert::<conversion::Entity>(txn, self.new_conversions).await?;
-        for row in self.changed_conversions {
+        // The merged ones first: they give up the name that another takes on.
+        for row in self.merged_conversions.into_iter().chain(self.changed_conversions) {
             row.into_active_model().reset_all().update(txn).await?;
         }
         insert::<redemption::Entity>(txn, self.new_redemptions).await?;
+        for key in self.gone_redemptions {
+            redemption::Entity::delete_by_id(key).exec(txn).await?;
+        }
         for row in self.changed_redemptions {
             row.into_active_model().reset_all().update(txn).await?;
         }

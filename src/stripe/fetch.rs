@@ -102,6 +102,11 @@ impl Fetcher {
             for request in std::mem::take(&mut wanted) {
                 match self.fetch(feed, key, &request).await? {
                     Answer::Facts(facts) => told.merge(*facts),
+                    // What the event itself speaks of must be there: Stripe may lag, or the key be another account's.
+                    Answer::Missing if root == Facts::default() || is_essential(&request, &root) => {
+                        return Ok(Fetched::Later(format!("{request}: Stripe has no such object")));
+                    }
+                    Answer::Missing => {}
                     Answer::Unreadable(why) => return Ok(Fetched::Unreadable(why)),
                     Answer::Later(why) => return Ok(Fetched::Later(why)),
                 }
@@ -157,15 +162,20 @@ impl Fetcher {
     }
 }
 
-/// What an event tells by itself. It is set aside where that leaves a credit or a refund out; a subscription's first
-/// invoice will come by itself, and a promotion code that is not ours credits nobody.
-fn without_key(told: Facts, event: &Facts, wanted: &BTreeSet<Request>) -> Fetched {
-    let essential = |request: &&Request| match request {
+/// Whether a credit or a refund is left out without it. A subscription's first invoice will come by itself, and a
+/// promotion code that is not ours credits nobody.
+fn is_essential(request: &Request, event: &Facts) -> bool {
+    match request {
         Request::Invoice(id) => event.invoices.contains_key(id),
         Request::Subscription(_) | Request::InvoicePayments(_) => true,
         Request::PromotionCode(_) => false,
-    };
-    let missing: Vec<String> = wanted.iter().filter(essential).map(ToString::to_string).collect();
+    }
+}
+
+/// What an event tells by itself; it is set aside where that is not enough.
+fn without_key(told: Facts, event: &Facts, wanted: &BTreeSet<Request>) -> Fetched {
+    let essential = wanted.iter().filter(|request| is_essential(request, event));
+    let missing: Vec<String> = essential.map(ToString::to_string).collect();
     let told = Box::new(told);
     if missing.is_empty() {
         return Fetched::Complete(told);
@@ -178,6 +188,8 @@ fn without_key(told: Facts, event: &Facts, wanted: &BTreeSet<Request>) -> Fetche
 
 enum Answer {
     Facts(Box<Facts>),
+    /// Stripe has no such object.
+    Missing,
     Unreadable(String),
     Later(String),
 }
@@ -186,7 +198,7 @@ enum Answer {
 fn read(request: &Request, body: &[u8]) -> Answer {
     let parsed: Result<Value, _> = serde_json::from_slice(body);
     match parsed {
-        Ok(Value::Null) => Answer::Facts(Box::default()),
+        Ok(Value::Null) => Answer::Missing,
         Ok(value) => match read_object(request, &value) {
             Ok(facts) => Answer::Facts(Box::new(facts)),
             Err(error) => Answer::Unreadable(format!("{request}: {error}")),

@@ -3,19 +3,26 @@
 //! There is no timer and no added latency: the batcher commits at once when it is idle, and what arrives while a commit
 //! is in flight goes into the next one. The queue is bounded; when it is full, Stripe is told to come back.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use chrono::{DateTime, Datelike, Utc};
 use entity::{
     id::{BrandId, EventId},
     stripe_event::{self, EventStatus},
 };
-use sea_orm::{DbErr, EntityTrait, IntoActiveModel, sea_query::OnConflict};
+use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::{clock::Clock, db::Db};
+use crate::{
+    clock::Clock,
+    db::Db,
+    error::{Error, Result},
+};
 
-/// How many deliveries may wait for their commit.
+/// How many deliveries may wait for their commit, and how many KiB of them.
 const QUEUE: usize = 4096;
+const QUEUE_KIB: usize = 64 * 1024;
 /// How many are committed together; thirteen values each, well below SQLite's limit of 32,766.
 const BATCH: usize = 512;
 
@@ -63,12 +70,15 @@ pub struct Unavailable;
 struct Delivery {
     row: stripe_event::Model,
     stored: oneshot::Sender<Result<(), Unavailable>>,
+    /// Its share of the queue's memory.
+    _room: OwnedSemaphorePermit,
 }
 
 /// The way into the inbox.
 #[derive(Clone)]
 pub struct Inbox {
     queue: mpsc::Sender<Delivery>,
+    room: Arc<Semaphore>,
     clock: Clock,
 }
 
@@ -81,7 +91,11 @@ pub struct Batcher {
 /// The inbox, and what must run for it.
 pub fn inbox(db: Db, clock: Clock) -> (Inbox, Batcher) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let inbox = Inbox { queue: sender, clock };
+    let inbox = Inbox {
+        queue: sender,
+        room: Arc::new(Semaphore::new(QUEUE_KIB)),
+        clock,
+    };
     (inbox, Batcher { queue: receiver, db })
 }
 
@@ -114,8 +128,16 @@ impl Inbox {
             leased_until: None,
             last_error: ignored,
         };
+        let kib = u32::try_from(row.body.len() / 1024 + 1).map_err(|_| Unavailable)?;
+        let room = self.room.clone().try_acquire_many_owned(kib).map_err(|_| Unavailable)?;
         let (stored, answer) = oneshot::channel();
-        self.queue.try_send(Delivery { row, stored }).map_err(|_| Unavailable)?;
+        self.queue
+            .try_send(Delivery {
+                row,
+                stored,
+                _room: room,
+            })
+            .map_err(|_| Unavailable)?;
         answer.await.map_err(|_| Unavailable)?
     }
 }
@@ -125,14 +147,17 @@ impl Batcher {
     pub async fn run(mut self, committed: impl Fn()) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.queue.recv_many(&mut batch, BATCH).await > 0 {
-            let (rows, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|d: Delivery| (d.row, d.stored)).unzip();
+            let parts = batch
+                .drain(..)
+                .map(|delivery: Delivery| (delivery.row, (delivery.stored, delivery._room)));
+            let (rows, answers): (Vec<_>, Vec<_>) = parts.unzip();
             let result = self.commit(rows).await.map_err(|error| {
                 tracing::error!(%error, "events could not be stored");
                 Unavailable
             });
             let outcome = if result.is_ok() { "stored" } else { "unavailable" };
             metrics::counter!("rekomi_inbox_acknowledged_total", "outcome" => outcome).increment(answers.len() as u64);
-            for answer in answers {
+            for (answer, _room) in answers {
                 // Stripe may have hung up; it will come again, and find the event stored.
                 let _ = answer.send(if result.is_ok() { Ok(()) } else { Err(Unavailable) });
             }
@@ -140,13 +165,27 @@ impl Batcher {
         }
     }
 
-    async fn commit(&self, rows: Vec<stripe_event::Model>) -> Result<(), DbErr> {
+    /// Once more where another instance was in the way.
+    async fn commit(&self, rows: Vec<stripe_event::Model>) -> Result<()> {
+        // In one order and each once, so that two instances' batches cannot wait for each other.
+        let rows: BTreeMap<(BrandId, String), stripe_event::Model> = rows
+            .into_iter()
+            .map(|row| ((row.brand_id, row.stripe_id.clone()), row))
+            .collect();
+        match self.insert(&rows).await {
+            Err(Error::Retry(_)) => self.insert(&rows).await,
+            result => result,
+        }
+    }
+
+    async fn insert(&self, rows: &BTreeMap<(BrandId, String), stripe_event::Model>) -> Result<()> {
         let mut known = OnConflict::columns([stripe_event::Column::BrandId, stripe_event::Column::StripeId]);
         let txn = self.db.begin().await?;
-        stripe_event::Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
+        stripe_event::Entity::insert_many(rows.values().cloned().map(IntoActiveModel::into_active_model))
             .on_conflict(known.do_nothing().to_owned())
             .exec_without_returning(&txn)
             .await?;
-        txn.commit().await
+        txn.commit().await?;
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod operations;
 pub mod process;
 pub mod projection;
+mod queue;
 pub mod sales;
 pub mod signature;
 mod standing;

@@ -6,18 +6,29 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use entity::stripe_event::{self, EventStatus};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
-use tokio::sync::Semaphore;
+use entity::{
+    id::EventId,
+    stripe_event::{self, EventStatus},
+};
+use sea_orm::ConnectionTrait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::{
     apply, evidence,
     facts::{Facts, Reading, read_event},
     fetch::{Fetched, Fetcher},
-    sales, totals,
+    queue, sales, totals,
 };
-use crate::{announce::FeedBell, clock::Clock, db::Db, domain::feed::FeedName, error::Result, lease, worker::guarded};
+use crate::{
+    announce::FeedBell,
+    clock::Clock,
+    db::Db,
+    domain::feed::FeedName,
+    error::{Error, Result},
+    lease,
+    worker::guarded,
+};
 
 const BATCH: u64 = 256;
 /// How soon another worker takes over from one that died.
@@ -27,8 +38,12 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(12);
 const FETCH_LEASE: TimeDelta = TimeDelta::seconds(15);
 /// How many events may wait for Stripe's answers at once.
 const FETCHING: usize = 32;
-/// Tries before an event is set aside: about three hours.
-const MAX_ATTEMPTS: i32 = 40;
+/// How long an event is tried that cannot be processed, and one that Stripe gives no answer for, before it is set aside.
+const MAX_FAULTY: TimeDelta = TimeDelta::hours(3);
+const MAX_UNANSWERED: TimeDelta = TimeDelta::days(3);
+/// How often a transaction is begun again because another worker was in the way.
+const MAX_CONFLICTS: usize = 10;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 const MAX_BACKOFF_SECONDS: i64 = 300;
 
 #[derive(Clone)]
@@ -71,56 +86,67 @@ impl Processor {
         // In the order in which they came, so that the feed tells of them in that order.
         events.sort_by_key(|event| event.id);
         let claimed = events.len();
-        let mut ready = Vec::with_capacity(claimed);
+        let mut sorted = Sorted::default();
         for event in events {
             match guarded(self.read(&event)).await {
-                Ok(Next::Fold(told)) => ready.push(*told),
-                Ok(Next::Fetch(reading)) => self.fetch_aside(event, reading).await?,
-                Ok(Next::Nothing) => {}
-                Err(error) => self.failed(&event, &error.to_string()).await?,
+                Ok(Next::Fold(facts)) => sorted.ready.push(Told {
+                    event,
+                    facts: *facts,
+                    park: None,
+                }),
+                Ok(Next::Fetch(reading)) => match self.permits.clone().try_acquire_owned() {
+                    Ok(permit) => sorted.to_fetch.push((event, reading, permit)),
+                    Err(_) => sorted.no_room.push(event.id),
+                },
+                Ok(Next::Done(status, why)) => sorted.done.entry((status, why)).or_default().push(event.id),
+                Err(error) => self.failed(&event, &error.to_string(), MAX_FAULTY).await?,
             }
         }
-        self.fold(ready).await?;
+        self.note(&sorted).await?;
+        for (event, reading, permit) in sorted.to_fetch {
+            self.fetch_aside(event, reading, permit);
+        }
+        self.fold(sorted.ready).await?;
         Ok(claimed)
     }
 
     /// Reads one event; what tells nothing of a sale, or cannot be read, is done with.
     async fn read(&self, event: &stripe_event::Model) -> Result<Next> {
-        let parsed = serde_json::from_slice(&event.body);
-        let reading = match parsed
-            .map_err(|error| error.to_string())
-            .and_then(|value| read_event(&value).map_err(|error| error.to_string()))
-        {
-            Ok(Reading::Nothing(why)) => {
-                self.finish(event, EventStatus::Ignored, why).await?;
-                return Ok(Next::Nothing);
-            }
+        let parsed = serde_json::from_slice(&event.body).map_err(|error| error.to_string());
+        let reading = match parsed.and_then(|value| read_event(&value).map_err(|error| error.to_string())) {
+            Ok(Reading::Nothing(why)) => return Ok(Next::Done(EventStatus::Ignored, why.to_owned())),
             Ok(reading) => reading,
-            Err(why) => {
-                self.finish(event, EventStatus::Parked, &why).await?;
-                return Ok(Next::Nothing);
-            }
+            Err(why) => return Ok(Next::Done(EventStatus::Parked, why)),
         };
-        if let Reading::Facts(facts) = &reading
-            && self.fetcher.needs(feed(event), facts, facts).await?.is_empty()
-        {
-            let told = Told {
-                facts: (**facts).clone(),
-                event: event.clone(),
-                park: None,
-            };
-            return Ok(Next::Fold(Box::new(told)));
+        match reading {
+            Reading::Facts(facts) if self.fetcher.needs(feed(event), &facts, &facts).await?.is_empty() => {
+                Ok(Next::Fold(facts))
+            }
+            reading => Ok(Next::Fetch(reading)),
         }
-        Ok(Next::Fetch(reading))
+    }
+
+    /// Writes down what became of a batch, but for what is folded.
+    async fn note(&self, sorted: &Sorted) -> Result<()> {
+        let now = self.clock.now();
+        let txn = self.db.begin().await?;
+        for ((status, why), ids) in &sorted.done {
+            count(*status, ids.len());
+            queue::close(&txn, ids.iter().copied(), *status, Some(why)).await?;
+        }
+        if !sorted.to_fetch.is_empty() {
+            let ids = sorted.to_fetch.iter().map(|(event, ..)| event.id);
+            queue::hold(&txn, ids, now + FETCH_LEASE).await?;
+        }
+        if !sorted.no_room.is_empty() {
+            queue::give_back(&txn, sorted.no_room.iter().copied(), now + TimeDelta::seconds(1)).await?;
+        }
+        txn.commit().await?;
+        Ok(())
     }
 
     /// Lets an event wait for Stripe without holding up the others.
-    async fn fetch_aside(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            // All places are taken: give it back, for a second.
-            return self.postpone(&event, event.attempts, 1, event.last_error.clone()).await;
-        };
-        self.renew(&event).await?;
+    fn fetch_aside(&self, event: stripe_event::Model, reading: Reading, permit: OwnedSemaphorePermit) {
         let processor = self.clone();
         self.fetching.spawn(async move {
             if let Err(error) = processor.fetch_and_fold(event, reading).await {
@@ -128,47 +154,25 @@ impl Processor {
             }
             drop(permit);
         });
-        Ok(())
-    }
-
-    /// Holds an event for as long as its fetches may take.
-    async fn renew(&self, event: &stripe_event::Model) -> Result<()> {
-        let txn = self.db.begin().await?;
-        let row = stripe_event::ActiveModel {
-            id: Set(event.id),
-            leased_until: Set(Some(self.clock.now() + FETCH_LEASE)),
-            ..Default::default()
-        };
-        row.update(&txn).await?;
-        txn.commit().await?;
-        Ok(())
     }
 
     async fn fetch_and_fold(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
         let complete = guarded(self.fetcher.complete(&event, reading));
         let complete = tokio::time::timeout(FETCH_TIMEOUT, complete).await;
         let fetched = complete.unwrap_or_else(|_| Ok(Fetched::Later("Stripe did not answer in time".into())));
-        match fetched? {
-            Fetched::Complete(facts) => {
-                self.fold(vec![Told {
-                    event,
-                    facts: *facts,
-                    park: None,
-                }])
-                .await
-            }
-            Fetched::Without(facts, why) => {
-                self.fold(vec![Told {
-                    event,
-                    facts: *facts,
-                    park: Some(why),
-                }])
-                .await
-            }
-            Fetched::Unreadable(why) => self.finish(&event, EventStatus::Parked, &why).await,
-            Fetched::Ignored(why) => self.finish(&event, EventStatus::Ignored, why).await,
-            Fetched::Later(why) => self.failed(&event, &why).await,
-        }
+        let (facts, park) = match fetched? {
+            Fetched::Complete(facts) => (facts, None),
+            Fetched::Without(facts, why) => (facts, Some(why)),
+            Fetched::Unreadable(why) => return self.finish(&event, EventStatus::Parked, &why).await,
+            Fetched::Ignored(why) => return self.finish(&event, EventStatus::Ignored, why).await,
+            Fetched::Later(why) => return self.failed(&event, &why, MAX_UNANSWERED).await,
+        };
+        self.fold(vec![Told {
+            event,
+            facts: *facts,
+            park,
+        }])
+        .await
     }
 
     /// Folds events into their sales: together, and where that fails, each alone.
@@ -176,16 +180,28 @@ impl Processor {
         if told.is_empty() {
             return Ok(());
         }
-        let Err(error) = guarded(self.fold_together(&told)).await else {
+        let Err(error) = self.fold_again(&told).await else {
             return Ok(());
         };
         tracing::debug!(%error, events = told.len(), "a batch was not committed; its events are tried one by one");
         for one in &told {
-            if let Err(error) = guarded(self.fold_together(std::slice::from_ref(one))).await {
-                self.failed(&one.event, &error.to_string()).await?;
+            if let Err(error) = self.fold_again(std::slice::from_ref(one)).await {
+                self.failed(&one.event, &error.to_string(), MAX_FAULTY).await?;
             }
         }
         Ok(())
+    }
+
+    /// At once again where another worker was in the way.
+    async fn fold_again(&self, told: &[Told]) -> Result<()> {
+        for _ in 0..MAX_CONFLICTS {
+            match guarded(self.fold_together(told)).await {
+                Err(Error::Retry(reason)) => tracing::debug!(reason, "once more"),
+                result => return result,
+            }
+            tokio::time::sleep(CONFLICT_PAUSE).await;
+        }
+        guarded(self.fold_together(told)).await
     }
 
     async fn fold_together(&self, told: &[Told]) -> Result<()> {
@@ -214,66 +230,38 @@ impl Processor {
         }
         let told_feeds = totals::tell_in_txn(&txn, &self.clock, news).await?;
         txn.commit().await?;
-        metrics::counter!("rekomi_inbox_processed_total", "outcome" => "processed").increment(told.len() as u64);
+        let parked = told.iter().filter(|one| one.park.is_some()).count();
+        count(EventStatus::Processed, told.len() - parked);
+        if parked > 0 {
+            count(EventStatus::Parked, parked);
+        }
         if !told_feeds.is_empty() {
             self.bell.ring();
         }
         Ok(())
     }
 
-    /// Tries an event again later, or sets it aside when it was tried long enough.
-    async fn failed(&self, event: &stripe_event::Model, why: &str) -> Result<()> {
-        let attempts = event.attempts + 1;
-        if attempts >= MAX_ATTEMPTS {
+    /// Tries an event again later, or sets it aside when that went on for too long.
+    async fn failed(&self, event: &stripe_event::Model, why: &str, patience: TimeDelta) -> Result<()> {
+        let now = self.clock.now();
+        if now - event.received_at > patience {
             return self.finish(event, EventStatus::Parked, why).await;
         }
+        let attempts = event.attempts + 1;
         tracing::warn!(event = %event.id, attempts, why, "an event was not processed; it will be tried again");
         let exponent = u32::try_from(attempts - 1).unwrap_or(0).min(20);
         let seconds = (1_i64 << exponent).min(MAX_BACKOFF_SECONDS);
-        self.postpone(event, attempts, seconds, Some(why.to_owned())).await
-    }
-
-    async fn postpone(
-        &self,
-        event: &stripe_event::Model,
-        attempts: i32,
-        seconds: i64,
-        why: Option<String>,
-    ) -> Result<()> {
         let txn = self.db.begin().await?;
-        let row = stripe_event::ActiveModel {
-            id: Set(event.id),
-            attempts: Set(attempts),
-            next_attempt_at: Set(self.clock.now() + TimeDelta::seconds(seconds)),
-            leased_until: Set(None),
-            last_error: Set(why),
-            ..Default::default()
-        };
-        row.update(&txn).await?;
+        queue::postpone(&txn, event.id, attempts, now + TimeDelta::seconds(seconds), why).await?;
         txn.commit().await?;
         Ok(())
     }
 
     /// Done with, without having told anything.
     async fn finish(&self, event: &stripe_event::Model, status: EventStatus, why: &str) -> Result<()> {
-        let outcome = if status == EventStatus::Parked {
-            "parked"
-        } else {
-            "ignored"
-        };
-        if status == EventStatus::Parked {
-            tracing::warn!(event = %event.id, stripe_id = event.stripe_id, why, "an event was set aside");
-        }
-        metrics::counter!("rekomi_inbox_processed_total", "outcome" => outcome).increment(1);
+        count(status, 1);
         let txn = self.db.begin().await?;
-        let row = stripe_event::ActiveModel {
-            id: Set(event.id),
-            status: Set(status),
-            leased_until: Set(None),
-            last_error: Set(Some(why.to_owned())),
-            ..Default::default()
-        };
-        row.update(&txn).await?;
+        queue::close(&txn, [event.id], status, Some(why)).await?;
         txn.commit().await?;
         Ok(())
     }
@@ -281,10 +269,32 @@ impl Processor {
 
 /// How to go on with an event.
 enum Next {
-    Fold(Box<Told>),
+    Fold(Box<Facts>),
     Fetch(Reading),
-    /// It is done with.
-    Nothing,
+    /// It is done with, and why.
+    Done(EventStatus, String),
+}
+
+/// A batch, sorted by how to go on.
+#[derive(Default)]
+struct Sorted {
+    ready: Vec<Told>,
+    to_fetch: Vec<(stripe_event::Model, Reading, OwnedSemaphorePermit)>,
+    /// They would be fetched, but all places are taken.
+    no_room: Vec<EventId>,
+    done: BTreeMap<(EventStatus, String), Vec<EventId>>,
+}
+
+fn count(status: EventStatus, events: usize) {
+    let outcome = match status {
+        EventStatus::Parked => "parked",
+        EventStatus::Ignored => "ignored",
+        EventStatus::Processed | EventStatus::Pending => "processed",
+    };
+    if status == EventStatus::Parked {
+        tracing::warn!(events, "events were set aside");
+    }
+    metrics::counter!("rekomi_inbox_processed_total", "outcome" => outcome).increment(events as u64);
 }
 
 fn feed(event: &stripe_event::Model) -> FeedName {
@@ -296,25 +306,10 @@ fn feed(event: &stripe_event::Model) -> FeedName {
 
 async fn mark_processed(txn: &impl ConnectionTrait, told: &[Told]) -> Result<()> {
     let clean = told.iter().filter(|one| one.park.is_none()).map(|one| one.event.id);
-    stripe_event::Entity::update_many()
-        .col_expr(stripe_event::Column::Status, Expr::value(EventStatus::Processed))
-        .col_expr(
-            stripe_event::Column::LeasedUntil,
-            Expr::value(None::<chrono::DateTime<chrono::Utc>>),
-        )
-        .filter(stripe_event::Column::Id.is_in(clean))
-        .exec(txn)
-        .await?;
+    queue::close(txn, clean, EventStatus::Processed, None).await?;
     for one in told {
         if let Some(why) = &one.park {
-            let row = stripe_event::ActiveModel {
-                id: Set(one.event.id),
-                status: Set(EventStatus::Parked),
-                leased_until: Set(None),
-                last_error: Set(Some(why.clone())),
-                ..Default::default()
-            };
-            row.update(txn).await?;
+            queue::close(txn, [one.event.id], EventStatus::Parked, Some(why)).await?;
         }
     }
     Ok(())

@@ -27,7 +27,7 @@ pub struct Sale {
 }
 
 /// Another worker changed the same sales: the transaction is to be begun again.
-pub const CONFLICT: &str = "another worker holds the same sales";
+const CONFLICT: &str = "another worker holds the same sales";
 
 /// The sales that are known by any of these keys.
 pub async fn known(
@@ -72,10 +72,11 @@ pub async fn merge_in_txn(
     let keys: BTreeSet<String> = new.iter().flat_map(Facts::keys).collect();
     let known = known(txn, feed, &keys).await?;
     let mut groups = group(new, &known);
+    // The locks come first, and the keys in order, so that no two workers wait for each other.
+    let mut rows = lock(txn, &groups).await?;
     let made = insert_new(txn, clock, feed, &mut groups).await?;
-    insert_keys(txn, feed, &groups, &known).await?;
-    let mut rows = lock(txn, &groups, &made).await?;
     rows.extend(made.into_iter().map(|row| (row.id, row)));
+    insert_keys(txn, feed, &groups, &known).await?;
     let mut sales = Vec::with_capacity(groups.len());
     for group in groups {
         sales.push(join(txn, group, &mut rows).await?);
@@ -177,21 +178,16 @@ async fn insert_keys(
             .exec_without_returning(txn)
             .await?;
         if written != chunk.len() as u64 {
-            return Err(Error::Internal(CONFLICT.into()));
+            return Err(Error::Retry(CONFLICT.into()));
         }
     }
     Ok(())
 }
 
-/// Locks the sales that were there already, in order.
-async fn lock(
-    txn: &impl ConnectionTrait,
-    groups: &[Group],
-    made: &[sale::Model],
-) -> Result<BTreeMap<Uuid, sale::Model>> {
-    let made: BTreeSet<Uuid> = made.iter().map(|row| row.id).collect();
+/// Locks the sales that are there already, in order.
+async fn lock(txn: &impl ConnectionTrait, groups: &[Group]) -> Result<BTreeMap<Uuid, sale::Model>> {
     let there: BTreeSet<Uuid> = groups.iter().flat_map(|group| &group.sales).copied().collect();
-    let there: Vec<Uuid> = there.difference(&made).copied().collect();
+    let there: Vec<Uuid> = there.into_iter().collect();
     let mut rows = BTreeMap::new();
     for chunk in there.chunks(CHUNK) {
         let locked = sale::Entity::find()
@@ -201,7 +197,7 @@ async fn lock(
             .all(txn)
             .await?;
         if locked.iter().any(|row| row.merged_into.is_some()) {
-            return Err(Error::Internal(CONFLICT.into()));
+            return Err(Error::Retry(CONFLICT.into()));
         }
         rows.extend(locked.into_iter().map(|row| (row.id, row)));
     }
@@ -213,13 +209,15 @@ async fn join(txn: &impl ConnectionTrait, group: Group, rows: &mut BTreeMap<Uuid
     let gone = || Error::Internal("a sale is gone".into());
     let mut ids = group.sales.into_iter();
     let oldest = ids.next().ok_or_else(gone)?;
-    let row = rows.remove(&oldest).ok_or_else(gone)?;
+    let mut row = rows.remove(&oldest).ok_or_else(gone)?;
     let mut facts = group.facts;
     facts.merge(serde_json::from_str(&row.facts)?);
     let younger: Vec<Uuid> = ids.collect();
     for id in &younger {
-        let row = rows.remove(id).ok_or_else(gone)?;
-        facts.merge(serde_json::from_str(&row.facts)?);
+        let other = rows.remove(id).ok_or_else(gone)?;
+        facts.merge(serde_json::from_str(&other.facts)?);
+        // The ledger's entries come along, and their revisions must not be given out again.
+        row.revision = row.revision.max(other.revision);
     }
     if !younger.is_empty() {
         take_over(txn, oldest, &younger).await?;

@@ -19,7 +19,7 @@ pub(super) async fn run<G: Gateway>(
     request_id: &str,
 ) -> Answer {
     let executor = transport.gateway.executor().clone();
-    let request = transport.gateway.prepare(operation.request, caller, request_id);
+    let request = transport.gateway.prepare(operation.request, caller, request_id).await;
     let execution = async move { executor.execute(request).await };
     let response = if operation.kind == OperationType::Mutation {
         let execution = execution.instrument(tracing::Span::current());
@@ -45,9 +45,13 @@ pub(super) fn stream<G: Gateway>(
         return futures_util::stream::once(once).boxed();
     }
     let gateway = transport.gateway;
-    let request = gateway.prepare(operation.request, Some(&caller), &request_id);
-    let responses = gateway.executor().execute_stream(request, None);
-    let counted = Counted::start(gateway);
+    let counted = Counted::start(gateway.clone());
+    let id = request_id.clone();
+    let begin = async move {
+        let request = gateway.prepare(operation.request, Some(&caller), &id).await;
+        gateway.executor().execute_stream(request, None)
+    };
+    let responses = futures_util::stream::once(begin).flatten();
     AssertUnwindSafe(responses)
         .catch_unwind()
         .map(move |response| {

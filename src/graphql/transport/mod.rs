@@ -60,7 +60,12 @@ pub trait Gateway: Clone + Send + Sync + 'static {
 
     /// Puts what resolvers need (actor or none, request id, fresh loaders) into the request's data. Called once per
     /// operation, a subscription included.
-    fn prepare(&self, request: Request, caller: Option<&Self::Caller>, request_id: &str) -> Request;
+    fn prepare(
+        &self,
+        request: Request,
+        caller: Option<&Self::Caller>,
+        request_id: &str,
+    ) -> impl Future<Output = Request> + Send;
 
     /// For metrics; each of the two pairs is called in pairs, whatever happens between.
     fn socket_opened(&self) {}

@@ -172,24 +172,28 @@ impl Facts {
             .collect()
     }
 
-    /// What went back on one payment of an invoice (`pi_…` or `ch_…`). Minor units, with tax.
+    /// What went back on the payments (`pi_…` or `ch_…`) of an invoice, each charge once, whatever names it goes by.
+    /// Minor units, with tax.
     ///
     /// A charge's cumulative figure may or may not fall when a refund fails afterwards, so what failed is taken off the
     /// largest figure seen, and the refunds that are known to stand are the least.
-    pub fn refunded(&self, payment: &str) -> i64 {
+    pub fn refunded(&self, payments: &BTreeSet<String>) -> i64 {
+        let paid = |name: &Option<String>| name.as_ref().is_some_and(|name| payments.contains(name));
         let mut charges: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
         for (id, charge) in &self.charges {
-            if id == payment || charge.payment_intent.as_deref() == Some(payment) {
+            if payments.contains(id) || paid(&charge.payment_intent) {
                 charges.entry(id).or_default().0 = charge.amount_refunded;
             }
         }
         for refund in self.refunds.values() {
-            let charge = refund.charge.as_deref();
-            let ours = charge == Some(payment)
-                || refund.payment_intent.as_deref() == Some(payment)
-                || charge.is_some_and(|charge| charges.contains_key(charge));
-            if ours {
-                let sums = charges.entry(charge.unwrap_or(payment)).or_default();
+            let named = refund
+                .charge
+                .as_deref()
+                .or_else(|| self.charge_of(refund.payment_intent.as_deref()?));
+            let known = named.is_some_and(|charge| charges.contains_key(charge) || payments.contains(charge));
+            if known || paid(&refund.payment_intent) {
+                let name = named.or(refund.payment_intent.as_deref()).unwrap_or_default();
+                let sums = charges.entry(name).or_default();
                 *(if refund.failed { &mut sums.1 } else { &mut sums.2 }) += refund.amount;
             }
         }
@@ -197,6 +201,13 @@ impl Facts {
             .values()
             .map(|(cumulative, failed, standing)| (cumulative - failed).max(*standing))
             .sum()
+    }
+
+    /// The charge that money went back from, of those of a payment intent.
+    fn charge_of(&self, payment_intent: &str) -> Option<&str> {
+        let mut charges = self.charges.iter();
+        let of_intent = charges.find(|(_, charge)| charge.payment_intent.as_deref() == Some(payment_intent));
+        of_intent.map(|(id, _)| id.as_str())
     }
 }
 

@@ -49,6 +49,7 @@ impl Request {
             _ => None,
         };
         Query {
+            status: payment.is_some().then_some("paid"),
             limit: payment.is_some().then_some(100),
             payment,
             expand,
@@ -63,6 +64,8 @@ pub struct Query<'a> {
     expand: &'static [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<Payment<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u8>,
 }

@@ -47,7 +47,7 @@ impl Operations {
         let earlier = stripe_operation::Entity::find()
             .filter(stripe_operation::Column::CouponId.eq(operation.coupon_id))
             .filter(same)
-            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
+            .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]))
             .filter(stripe_operation::Column::Id.lt(operation.id));
         Ok(earlier.one(self.db.reader()).await?.is_some())
     }
@@ -98,7 +98,7 @@ impl Operations {
         promotion_code: Option<&str>,
         key: &SecretString,
     ) -> Outcome {
-        let key_expired = operation.attempts > 0 && self.clock.now() - operation.created_at > KEY_LIFE;
+        let key_expired = self.clock.now() - operation.created_at > KEY_LIFE;
         if key_expired && let Some(outcome) = self.look_up(call, key).await {
             return outcome;
         }
@@ -117,7 +117,7 @@ impl Operations {
                 new_key: true,
             },
             CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
-            CallError::Refused(refused) if exists_already(&refused) && (again || is_coupon(call)) => {
+            CallError::Refused(refused) if exists_already(&refused) => {
                 // Perhaps it is ours, made by a try whose answer was lost.
                 match self.stripe.find(key, call).await {
                     Ok(Some(id)) => Outcome::Done(Some(id)),
@@ -176,8 +176,4 @@ fn is_gone(call: &Call, refused: &Refused) -> bool {
 
 fn exists_already(refused: &Refused) -> bool {
     refused.code == "resource_already_exists" || refused.message.contains("already exists")
-}
-
-fn is_coupon(call: &Call) -> bool {
-    matches!(call, Call::CreateCoupon { .. })
 }

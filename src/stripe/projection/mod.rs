@@ -64,6 +64,8 @@ pub struct Projection {
 pub struct Conversion {
     /// Stripe's id of the part: `sub_…` for a subscription's start, else `in_…`.
     pub part: String,
+    /// The name under which it may be recorded: an invoice's, before it was known to be a subscription's first.
+    pub alias: Option<String>,
     pub kind: ConversionKind,
     pub status: ConversionStatus,
     pub attribution_method: AttributionMethod,
@@ -205,6 +207,7 @@ fn conversion(
     };
     Some(Conversion {
         part: part.name.clone(),
+        alias: part.alias.clone(),
         kind: part.kind,
         status: status(part, decision.held),
         attribution_method: AttributionMethod::Coupon,

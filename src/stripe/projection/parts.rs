@@ -14,6 +14,8 @@ use crate::{
 /// A part of a sale, before anybody is credited.
 pub(super) struct Part<'a> {
     pub(super) name: String,
+    /// What the part was called while it was not known to be this one.
+    pub(super) alias: Option<String>,
     pub(super) kind: ConversionKind,
     pub(super) at: i64,
     pub(super) currency: Currency,
@@ -114,6 +116,7 @@ fn acquisition<'a>(
     let on_invoice = first.iter().flat_map(|(_, invoice)| &invoice.discounts);
     Some(Part {
         name: id.to_owned(),
+        alias: first.map(|(invoice, _)| invoice.clone()),
         kind: ConversionKind::Acquisition,
         at,
         currency,
@@ -131,6 +134,7 @@ fn invoice_part<'a>(facts: &Facts, id: &str, invoice: &'a Invoice, kind: Convers
     let paid = invoice.paid?;
     Some(Part {
         name: id.to_owned(),
+        alias: None,
         kind,
         at: paid.at,
         currency: paid.currency,
@@ -143,5 +147,5 @@ fn invoice_part<'a>(facts: &Facts, id: &str, invoice: &'a Invoice, kind: Convers
 }
 
 fn refunded(facts: &Facts, invoice: &Invoice) -> i64 {
-    invoice.payments.iter().map(|payment| facts.refunded(payment)).sum()
+    facts.refunded(&invoice.payments)
 }

@@ -163,7 +163,7 @@ impl Gateway for TestGateway {
         self.revoke.cancelled().await;
     }
 
-    fn prepare(&self, request: Request, caller: Option<&Caller>, request_id: &str) -> Request {
+    async fn prepare(&self, request: Request, caller: Option<&Caller>, request_id: &str) -> Request {
         let request = request.data(RequestId(request_id.to_owned())).data(self.tally.clone());
         match caller {
             Some(caller) => request.data(Who(caller.name.clone())),
