@@ -1,0 +1,115 @@
+//! No N+1: a page of fifty costs as many statements as a page of five. The real server's log of its statements is counted.
+
+use rekomi::{clock::Clock, standin::StandIn};
+
+use crate::support::{
+    app::http,
+    binary::{self, Home, Server},
+    cast::set_stage,
+    *,
+};
+
+/// The page of the contract: conversions with code, affiliate and campaign.
+const PAGE: &str = "conversions(first: N) { nodes { id code { code } affiliate { name } campaign { name } } }";
+
+/// Everything that a dashboard could ask of each row.
+const CONVERSIONS: &str = "conversions(first: N) { totalCount edges { cursor node {
+    id source status amount { amount } commission { amount } attributionTrail { rule }
+    affiliate { name redemptionCount balance { amount } balanceDue { amount } }
+    campaign { name commissionPercent holdDays }
+    code { code redemptionCount stripeSync { status } coupon { name stripeSync { status } campaign { name } affiliate { name } } affiliate { name } }
+} } }";
+const STATS: &str = "codeRedemptionStats(first: N) { nodes {
+    redemptions revenue { amount } lastRedeemedAt code { code affiliate { name balance { amount } } coupon { name campaign { name } } } } }";
+const CODES: &str = "affiliateCodes(first: N) { nodes { code redemptionCount stripeSync { status } affiliate { name } coupon { name stripeSync { status } } } }";
+
+/// The SELECTs in the log that are not the workers' nor the token's.
+fn selects(log: &str) -> Vec<String> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let statements = lines
+        .filter(|line| line["target"] == "sqlx::query")
+        .map(|line| line["fields"].clone());
+    let text = statements.map(|fields| {
+        let whole = fields["db.statement"].as_str().unwrap_or_default().trim().to_owned();
+        if whole.is_empty() {
+            fields["summary"].as_str().unwrap_or_default().to_owned()
+        } else {
+            whole
+        }
+    });
+    let ours = |text: &String| text.starts_with("SELECT") && !text.contains(r#"FROM "brand""#);
+    text.filter(ours).collect()
+}
+
+/// The statements that one query costs.
+async fn cost(server: &Server, caller: &Caller, query: &str) -> Vec<String> {
+    let before = server.log().len();
+    let data = caller.query(query).await;
+    assert!(data.is_object());
+    let statements = selects(&server.log()[before..]);
+    assert!(!statements.is_empty(), "the log has the statements");
+    statements
+}
+
+/// Ten affiliates with a code each on their own coupon, and sixty sales.
+async fn many(home: &Home, server: &Server, standin: &StandIn) {
+    let max = server.caller(home.token("manager"));
+    let stage = set_stage(&max, CampaignSpec::default(), CouponSpec::default()).await;
+    let mut codes = vec!["SARAH20".to_owned()];
+    for number in 0..9 {
+        let campaign = max
+            .campaign(CampaignSpec::default().with("name", format!("Campaign {number}")))
+            .await;
+        let affiliate = max
+            .new_affiliate(&format!("Affiliate {number}"), &[&campaign, &stage.campaign])
+            .await;
+        let coupon = max
+            .coupon(&campaign, CouponSpec::default().with("affiliateId", affiliate.as_str()))
+            .await;
+        codes.push(format!("CODE-{number}"));
+        max.mint(&coupon, &affiliate, &codes[number + 1]).await;
+    }
+    let client = http();
+    for number in 0..60 {
+        let sale = SaleBuilder::new(&Clock::system())
+            .promo(binary::promo(standin, &codes[number % 10]))
+            .build();
+        assert_eq!(server.post(&client, &sale.invoice_paid(Shape::Acacia)).await, Some(200));
+    }
+    eventually("sixty sales", async || {
+        let data = max.query("{ conversions { totalCount } }").await;
+        (data["conversions"]["totalCount"] == 60).then_some(())
+    })
+    .await;
+}
+
+on_both! {
+    async fn a_page_costs_a_fixed_number_of_statements_whatever_its_size(database: Database) {
+        let standin = StandIn::start(Clock::system()).await.unwrap();
+        let mut home = Home::new(database, &standin);
+        home.set("REKOMI_LOG", "warn,sqlx::query=debug");
+        home.set("REKOMI_LOG_FORMAT", "json");
+        home.acme();
+        let server = home.serve().await;
+        many(&home, &server, &standin).await;
+        let ana = server.caller(home.token("analyst"));
+        let of = |list: &str, rows: usize| format!("{{ {} }}", list.replace("first: N", &format!("first: {rows}")));
+        for rows in [1, 5, 50] {
+            for _ in 0..5 {
+                let statements = cost(&server, &ana, &of(PAGE, rows)).await;
+                assert_eq!(
+                    statements.len(),
+                    4,
+                    "the page, and one for each loader: {rows} rows: {statements:#?}"
+                );
+            }
+        }
+        // A loader may be asked again for rows that are met deeper down, but never row by row.
+        for (list, most) in [(CONVERSIONS, 30), (STATS, 14), (CODES, 10)] {
+            for rows in [5, 50] {
+                let statements = cost(&server, &ana, &of(list, rows)).await;
+                assert!(statements.len() <= most, "{rows} rows: {statements:#?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Rekomi from outside: over HTTP, WebSockets and the command line, on SQLite and on PostgreSQL.
+//!
+//! One binary; one file per rule book; `support` has what they share. Every test owns its database, its Stripe stand-in
+//! and its clock, so they pass in any order and in parallel.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
+#[macro_use]
+mod support;
+
+mod affiliates;
+mod campaigns;
+mod cli;
+mod codes;
+mod commissions;
+mod conversions;
+mod coupon_changes;
+mod coupons;
+mod crash;
+mod credit;
+mod demo;
+mod facts;
+mod first_run;
+mod fixtures;
+mod identity;
+mod layers;
+mod live;
+mod loaders;
+mod minting;
+mod operations;
+mod ordering;
+mod paging;
+mod refunds;
+mod resume;
+mod roles;
+mod sales;
+mod schema;
+mod serving;
+mod signatures;
+mod starts;
+mod stats;
+mod switching;
+mod tenancy;
+mod webhooks;

@@ -1,0 +1,140 @@
+//! Holds every total against the rows that it sums. Runs after each test, whatever the test was about.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use entity::{
+    affiliate_balance, code_money,
+    code_total::{self, ALL_TIME},
+    conversion::{self, ConversionKind, ConversionStatus},
+    feed_counter,
+    feed_event::{self, FeedKind},
+    ledger_entry, redemption,
+};
+use rekomi::{
+    db::{DatabaseUrl, Db},
+    domain::stats::hour,
+};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+pub async fn check(url: &str) {
+    let db = Db::open(&DatabaseUrl::from_str(url).unwrap()).await.unwrap();
+    let reader = db.reader();
+    let conversions = conversion::Entity::find().filter(conversion::Column::MergedInto.is_null());
+    let conversions = conversions.all(reader).await.unwrap();
+    counts(reader, &conversions).await;
+    money(reader, &conversions).await;
+    ledger(reader, &conversions).await;
+    feed(reader).await;
+    db.close().await;
+}
+
+async fn counts(db: &DatabaseConnection, conversions: &[conversion::Model]) {
+    let mut counted: BTreeMap<(Uuid, i64), [i64; 3]> = BTreeMap::new();
+    for row in redemption::Entity::find().all(db).await.unwrap() {
+        for bucket in [ALL_TIME, hour(row.occurred_at)] {
+            counted.entry((row.code_id.0, bucket)).or_default()[usize::from(row.refunded)] += 1;
+        }
+    }
+    for row in conversions.iter().filter(|row| row.kind == ConversionKind::Renewal) {
+        for bucket in [ALL_TIME, hour(row.occurred_at)] {
+            counted.entry((row.code_id.unwrap().0, bucket)).or_default()[2] += 1;
+        }
+    }
+    let totals = code_total::Entity::find().all(db).await.unwrap();
+    let totals = totals.into_iter().map(|row| {
+        (
+            (row.code_id.0, row.hour),
+            [row.redemptions, row.refunded_redemptions, row.renewals],
+        )
+    });
+    assert_eq!(
+        totals.filter(|(_, sums)| *sums != [0; 3]).collect::<BTreeMap<_, _>>(),
+        counted,
+        "code_total"
+    );
+}
+
+async fn money(db: &DatabaseConnection, conversions: &[conversion::Model]) {
+    let mut counted: BTreeMap<(Uuid, i64, String), [i64; 3]> = BTreeMap::new();
+    for row in conversions {
+        for bucket in [ALL_TIME, hour(row.occurred_at)] {
+            let code = row.code_id.unwrap().0;
+            let sums = counted.entry((code, bucket, row.currency.clone())).or_default();
+            sums[0] += row.amount;
+            sums[1] += row.refunded_amount;
+            counted
+                .entry((code, bucket, row.commission_currency.clone()))
+                .or_default()[2] += row.commission;
+        }
+    }
+    counted.retain(|_, sums| *sums != [0; 3]);
+    let totals = code_money::Entity::find().all(db).await.unwrap();
+    let totals = totals.into_iter().map(|row| {
+        (
+            (row.code_id.0, row.hour, row.currency),
+            [row.revenue, row.refunded, row.commission],
+        )
+    });
+    assert_eq!(
+        totals.filter(|(_, sums)| *sums != [0; 3]).collect::<BTreeMap<_, _>>(),
+        counted,
+        "code_money"
+    );
+}
+
+/// Each conversion's commission is the sum of its entries, each balance the sum of all; what is held has none.
+async fn ledger(db: &DatabaseConnection, conversions: &[conversion::Model]) {
+    let entries = ledger_entry::Entity::find().all(db).await.unwrap();
+    let mut of_conversion: BTreeMap<Uuid, i64> = BTreeMap::new();
+    let mut of_affiliate: BTreeMap<(Uuid, bool, String), i64> = BTreeMap::new();
+    for entry in &entries {
+        *of_conversion.entry(entry.conversion_id.0).or_default() += entry.amount;
+        *of_affiliate
+            .entry((entry.affiliate_id.0, entry.livemode, entry.currency.clone()))
+            .or_default() += entry.amount;
+    }
+    for row in conversions {
+        let sum = of_conversion.get(&row.id.0).copied().unwrap_or(0);
+        assert_eq!(sum, row.commission, "the ledger of {}", row.id);
+        assert!(row.status != ConversionStatus::Held || sum == 0, "{} is held", row.id);
+    }
+    of_affiliate.retain(|_, sum| *sum != 0);
+    let balances = affiliate_balance::Entity::find().all(db).await.unwrap();
+    let balances = balances.into_iter().filter(|row| row.amount != 0);
+    let balances: BTreeMap<_, _> = balances
+        .map(|row| ((row.affiliate_id.0, row.livemode, row.currency), row.amount))
+        .collect();
+    assert_eq!(balances, of_affiliate, "affiliate_balance");
+}
+
+/// The feed has no gaps, its counter is at its end, and each conversion was created in it once, before anything else.
+async fn feed(db: &DatabaseConnection) {
+    let mut feeds: BTreeMap<(Uuid, bool), Vec<feed_event::Model>> = BTreeMap::new();
+    for row in feed_event::Entity::find().all(db).await.unwrap() {
+        feeds.entry((row.brand_id.0, row.livemode)).or_default().push(row);
+    }
+    for ((brand, livemode), mut rows) in feeds {
+        rows.sort_by_key(|row| row.sequence);
+        assert!(
+            rows.iter().zip(1..).all(|(row, number)| row.sequence == number),
+            "the feed of {brand} has a gap"
+        );
+        let counter = feed_counter::Entity::find_by_id((brand.into(), livemode))
+            .one(db)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(usize::try_from(counter.last_sequence).unwrap(), rows.len());
+        let mut created = std::collections::BTreeSet::new();
+        for row in rows {
+            let new = created.insert(row.conversion_id.0);
+            assert_eq!(
+                new,
+                row.kind == FeedKind::ConversionCreated,
+                "the feed of {} begins with its creation",
+                row.conversion_id
+            );
+        }
+    }
+}
