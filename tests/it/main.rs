@@ -27,6 +27,7 @@ mod facts;
 mod first_run;
 mod fixtures;
 mod identity;
+mod joins;
 mod layers;
 mod live;
 mod loaders;

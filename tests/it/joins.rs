@@ -1,0 +1,100 @@
+//! What only shows later to belong together: parts that were told under other names, and what Stripe does not have yet.
+
+use entity::stripe_event;
+use sea_orm::EntityTrait;
+
+use crate::support::*;
+
+/// The same event, with a value put in, under an id of its own.
+fn altered(mut event: Value, pointer: &str, value: impl Into<Value>) -> Value {
+    *event.pointer_mut(pointer).unwrap() = value.into();
+    let id = format!("{}_altered", event["id"].as_str().unwrap());
+    event["id"] = id.into();
+    event
+}
+
+both! {
+    async fn an_invoice_that_turns_out_to_be_the_first_takes_its_conversion_along(app: &TestApp) {
+        app.stage().await;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let quote = altered(sale.invoice_paid(Shape::V2020_08_27), "/data/object/billing_reason", "quote_accept");
+        app.deliver([&quote]).await;
+        let before = app.ana().conversions().await;
+        assert_eq!(app.told().await, ["RENEWAL PENDING sarah SARAH20 4000 USD, commission 800"]);
+
+        app.deliver([&sale.subscription_created(Shape::V2020_08_27)]).await;
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+        assert_eq!(app.ana().conversions().await[0]["id"], before[0]["id"]);
+        assert_eq!(
+            app.stats().await[0],
+            "SARAH20 1 redeemed, 0 refunded, 0 renewals, 4000 USD, back 0, commission 800 USD"
+        );
+    }
+
+    async fn of_two_that_turn_out_to_be_one_the_older_stays(app: &TestApp) {
+        let stage = app.stage().await;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let shape = Shape::V2020_08_27;
+        let alone = altered(sale.subscription_created(shape), "/data/object/latest_invoice", Value::Null);
+        let quote = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
+        app.deliver([&alone]).await;
+        app.deliver([&quote]).await;
+        let [older, younger] = app.ana().conversions().await.try_into().unwrap();
+        let (older, younger) = if older["kind"] == "ACQUISITION" { (older, younger) } else { (younger, older) };
+
+        app.deliver([&sale.subscription_created(shape)]).await;
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+        let query = "query($id: ID!) { conversion(id: $id) { id } }";
+        let found = app.ana().query_with(query, json!({"id": younger["id"]})).await;
+        assert_eq!(found["conversion"]["id"], older["id"]);
+        assert_eq!(
+            app.stats().await[0],
+            "SARAH20 1 redeemed, 0 refunded, 0 renewals, 4000 USD, back 0, commission 800 USD"
+        );
+        assert_eq!(app.ana().balance(&stage.sarah).await.0, "800 USD");
+    }
+
+    async fn a_charge_that_goes_by_two_names_is_refunded_once(app: &TestApp) {
+        app.stage().await;
+        let mut sale = app.sale().promo(app.promo("SARAH20")).build();
+        let paid = altered(sale.invoice_paid(Shape::V2020_08_27), "/data/object/payment_intent", Value::Null);
+        app.deliver([&paid]).await;
+        app.deliver(&sale.refund(Shape::V2020_08_27, Some(1000), Paid::First)).await;
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PARTIALLY_REFUNDED sarah SARAH20 4000 USD, refunded 1000, commission 600"]
+        );
+    }
+
+    async fn what_stripe_does_not_have_yet_is_asked_for_again(app: &TestApp) {
+        app.stage().await;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let event = sale.invoice_paid(Shape::Endive);
+        assert_eq!(app.instance.post(&app.acme, &event).await, 200);
+        eventually("a first try", async || {
+            let row = stripe_event::Entity::find().one(app.db()).await.unwrap()?;
+            (row.attempts > 0).then_some(())
+        })
+        .await;
+        assert_eq!(app.told().await, Vec::<String>::new());
+
+        sale.sync(&app.acme.stripe);
+        app.settle().await;
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+        assert_eq!(app.parked().await, Vec::<String>::new());
+    }
+
+    async fn an_affiliate_is_not_told_of_the_codes_that_lost_to_its_own(app: &TestApp) {
+        let stage = app.stage().await;
+        app.max().mint(&stage.coupon, &stage.bob, "BOB20").await;
+        let sale = app.sale().promo(app.promo("SARAH20")).promo(app.promo("BOB20")).build();
+        sale.sync(&app.acme.stripe);
+        app.deliver(&sale.start(Shape::Endive)).await;
+        let trail = |conversion: &Value| conversion["attributionTrail"].as_array().unwrap().len();
+        let seen = app.ana().conversions().await;
+        assert_eq!(seen.iter().map(trail).collect::<Vec<_>>(), [2]);
+        let winner = if seen[0]["affiliate"]["name"] == "Sarah Jones" { &stage.sarah } else { &stage.bob };
+        let told = app.affiliate(winner).conversions().await;
+        assert_eq!(told.iter().map(trail).collect::<Vec<_>>(), [1]);
+    }
+}
