@@ -94,10 +94,12 @@ impl App {
             directory: directory.clone(),
             stripe,
         };
-        let processor = Processor::new(db.clone(), clock.clone(), fetcher, bell.clone());
+        let (processor, folder) = Processor::new(db.clone(), clock.clone(), fetcher, bell.clone());
         let (inbox, batcher) = inbox(db.clone(), clock.clone());
         let committed = events_due.clone();
         let batcher = tokio::spawn(batcher.run(move || committed.notify_one()));
+        let stop = shutdown.clone();
+        tasks.spawn(async move { stop.run_until_cancelled(folder.run()).await });
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
         Ok(Self {
             tokens: Tokens::new(jwt_secret, &config.jwt_issuer, &config.jwt_audience),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use entity::{id::BrandId, stripe_event, stripe_object};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use entity::{stripe_event, stripe_object};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -62,7 +62,14 @@ impl Fetcher {
     }
 
     /// Fetches until nothing is open any more.
-    pub async fn complete(&self, event: &stripe_event::Model, reading: Reading) -> Result<Fetched> {
+    ///
+    /// What Stripe answered goes into `log`, to be stored with what it led to.
+    pub async fn complete(
+        &self,
+        event: &stripe_event::Model,
+        reading: Reading,
+        log: &mut Vec<stripe_object::Model>,
+    ) -> Result<Fetched> {
         let feed = FeedName {
             brand: event.brand_id,
             livemode: event.livemode,
@@ -100,7 +107,7 @@ impl Fetcher {
                 return Ok(without_key(told, &event_facts, &wanted));
             };
             for request in std::mem::take(&mut wanted) {
-                match self.fetch(feed, key, &request).await? {
+                match self.fetch(feed, key, &request, log).await? {
                     Answer::Facts(facts) => told.merge(*facts),
                     // What the event itself speaks of must be there: Stripe may lag, or the key be another account's.
                     Answer::Missing if root == Facts::default() || is_essential(&request, &root) => {
@@ -117,7 +124,13 @@ impl Fetcher {
     }
 
     /// One answer: out of the log where it never changes, else from Stripe.
-    async fn fetch(&self, feed: FeedName, key: &SecretString, request: &Request) -> Result<Answer> {
+    async fn fetch(
+        &self,
+        feed: FeedName,
+        key: &SecretString,
+        request: &Request,
+        log: &mut Vec<stripe_object::Model>,
+    ) -> Result<Answer> {
         if let Request::PromotionCode(_) = request
             && let Some(body) = self.logged(feed, request).await?
         {
@@ -126,8 +139,16 @@ impl Fetcher {
         match self.stripe.fetch(key, request).await {
             Ok(found) => {
                 let body = found.unwrap_or_else(|| "null".to_owned()).into_bytes();
-                self.log(feed.brand, feed.livemode, request, &body).await?;
-                Ok(read(request, &body))
+                let answer = read(request, &body);
+                log.push(stripe_object::Model {
+                    id: self.clock.new_id(),
+                    brand_id: feed.brand,
+                    livemode: feed.livemode,
+                    request: request.to_string(),
+                    fetched_at: self.clock.now(),
+                    body,
+                });
+                Ok(answer)
             }
             Err(error) => Ok(Answer::Later(format!("{request}: {}", error.message()))),
         }
@@ -142,23 +163,6 @@ impl Fetcher {
             .one(self.db.reader())
             .await?;
         Ok(row.map(|row| row.body))
-    }
-
-    async fn log(&self, brand_id: BrandId, livemode: bool, request: &Request, body: &[u8]) -> Result<()> {
-        let row = stripe_object::Model {
-            id: self.clock.new_id(),
-            brand_id,
-            livemode,
-            request: request.to_string(),
-            fetched_at: self.clock.now(),
-            body: body.to_vec(),
-        };
-        let txn = self.db.begin().await?;
-        stripe_object::Entity::insert(row.into_active_model())
-            .exec_without_returning(&txn)
-            .await?;
-        txn.commit().await?;
-        Ok(())
     }
 }
 

@@ -9,9 +9,10 @@ use chrono::TimeDelta;
 use entity::{
     id::EventId,
     stripe_event::{self, EventStatus},
+    stripe_object,
 };
-use sea_orm::ConnectionTrait;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -36,8 +37,11 @@ const LEASE: TimeDelta = TimeDelta::seconds(5);
 /// How long all fetches of one event may take together, and its lease meanwhile.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(12);
 const FETCH_LEASE: TimeDelta = TimeDelta::seconds(15);
-/// How many events may wait for Stripe's answers at once.
+/// How many events may be at Stripe at once, and how many may wait for that, for how long. One that waits longer is
+/// taken up again when its lease ends.
 const FETCHING: usize = 32;
+const WAITING: usize = 1024;
+const MAX_WAIT: Duration = Duration::from_secs(3);
 /// How long an event is tried that cannot be processed, and one that Stripe gives no answer for, before it is set aside.
 const MAX_FAULTY: TimeDelta = TimeDelta::hours(3);
 const MAX_UNANSWERED: TimeDelta = TimeDelta::days(3);
@@ -56,6 +60,9 @@ pub struct Processor {
     /// The events that wait for Stripe.
     pub fetching: TaskTracker,
     permits: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+    /// Where events go whose fetches are done, to be folded many at once.
+    fetched: mpsc::Sender<Told>,
 }
 
 /// An event and all that it tells.
@@ -64,18 +71,29 @@ struct Told {
     facts: Facts,
     /// Set aside once its facts are merged, because something could not be looked up.
     park: Option<String>,
+    /// What was fetched for it.
+    log: Vec<stripe_object::Model>,
 }
 
 impl Processor {
-    pub fn new(db: Db, clock: Clock, fetcher: Fetcher, bell: FeedBell) -> Self {
-        Self {
+    /// The processor, and what folds the events whose fetches are done.
+    pub fn new(db: Db, clock: Clock, fetcher: Fetcher, bell: FeedBell) -> (Self, Folder) {
+        let (fetched, events) = mpsc::channel(FETCHING);
+        let processor = Self {
             db,
             clock,
             fetcher,
             bell,
             fetching: TaskTracker::new(),
             permits: Arc::new(Semaphore::new(FETCHING)),
-        }
+            room: Arc::new(Semaphore::new(WAITING)),
+            fetched,
+        };
+        let folder = Folder {
+            processor: processor.clone(),
+            events,
+        };
+        (processor, folder)
     }
 
     /// Processes what is due, once; the number of events that were taken out.
@@ -93,9 +111,10 @@ impl Processor {
                     event,
                     facts: *facts,
                     park: None,
+                    log: Vec::new(),
                 }),
-                Ok(Next::Fetch(reading)) => match self.permits.clone().try_acquire_owned() {
-                    Ok(permit) => sorted.to_fetch.push((event, reading, permit)),
+                Ok(Next::Fetch(reading)) => match self.room.clone().try_acquire_owned() {
+                    Ok(place) => sorted.to_fetch.push((event, reading, place)),
                     Err(_) => sorted.no_room.push(event.id),
                 },
                 Ok(Next::Done(status, why)) => sorted.done.entry((status, why)).or_default().push(event.id),
@@ -103,8 +122,8 @@ impl Processor {
             }
         }
         self.note(&sorted).await?;
-        for (event, reading, permit) in sorted.to_fetch {
-            self.fetch_aside(event, reading, permit);
+        for (event, reading, place) in sorted.to_fetch {
+            self.fetch_aside(event, reading, place);
         }
         self.fold(sorted.ready).await?;
         Ok(claimed)
@@ -146,18 +165,22 @@ impl Processor {
     }
 
     /// Lets an event wait for Stripe without holding up the others.
-    fn fetch_aside(&self, event: stripe_event::Model, reading: Reading, permit: OwnedSemaphorePermit) {
+    fn fetch_aside(&self, event: stripe_event::Model, reading: Reading, place: OwnedSemaphorePermit) {
         let processor = self.clone();
         self.fetching.spawn(async move {
-            if let Err(error) = processor.fetch_and_fold(event, reading).await {
+            let turn = tokio::time::timeout(MAX_WAIT, processor.permits.acquire()).await;
+            if turn.is_ok()
+                && let Err(error) = processor.fetch(event, reading).await
+            {
                 tracing::warn!(%error, "an event that needs Stripe was not processed; its lease will end");
             }
-            drop(permit);
+            drop((turn, place));
         });
     }
 
-    async fn fetch_and_fold(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
-        let complete = guarded(self.fetcher.complete(&event, reading));
+    async fn fetch(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
+        let mut log = Vec::new();
+        let complete = guarded(self.fetcher.complete(&event, reading, &mut log));
         let complete = tokio::time::timeout(FETCH_TIMEOUT, complete).await;
         let fetched = complete.unwrap_or_else(|_| Ok(Fetched::Later("Stripe did not answer in time".into())));
         let (facts, park) = match fetched? {
@@ -167,12 +190,15 @@ impl Processor {
             Fetched::Ignored(why) => return self.finish(&event, EventStatus::Ignored, why).await,
             Fetched::Later(why) => return self.failed(&event, &why, MAX_UNANSWERED).await,
         };
-        self.fold(vec![Told {
+        let told = Told {
             event,
             facts: *facts,
             park,
-        }])
-        .await
+            log,
+        };
+        // Without its receiver the server is stopping, and the event is taken up again.
+        let _ = self.fetched.send(told).await;
+        Ok(())
     }
 
     /// Folds events into their sales: together, and where that fails, each alone.
@@ -224,6 +250,13 @@ impl Processor {
             all_totals.push((feed, totals));
             news.extend(told);
         }
+        let log = told.iter().flat_map(|one| one.log.iter().cloned());
+        let log: Vec<_> = log.map(IntoActiveModel::into_active_model).collect();
+        if !log.is_empty() {
+            stripe_object::Entity::insert_many(log)
+                .exec_without_returning(&txn)
+                .await?;
+        }
         mark_processed(&txn, told).await?;
         for (feed, totals) in all_totals {
             totals.write_in_txn(&txn, feed).await?;
@@ -264,6 +297,24 @@ impl Processor {
         queue::close(&txn, [event.id], status, Some(why)).await?;
         txn.commit().await?;
         Ok(())
+    }
+}
+
+/// Folds the events whose fetches are done: what comes while a transaction is in flight goes into the next one.
+pub struct Folder {
+    processor: Processor,
+    events: mpsc::Receiver<Told>,
+}
+
+impl Folder {
+    /// Runs until it is dropped.
+    pub async fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.events.recv_many(&mut batch, FETCHING).await > 0 {
+            if let Err(error) = self.processor.fold(std::mem::take(&mut batch)).await {
+                tracing::warn!(%error, "fetched events were not processed; their leases will end");
+            }
+        }
     }
 }
 

@@ -17,13 +17,23 @@ both! {
     async fn an_invoice_that_turns_out_to_be_the_first_takes_its_conversion_along(app: &TestApp) {
         app.stage().await;
         let sale = app.sale().promo(app.promo("SARAH20")).build();
-        let quote = altered(sale.invoice_paid(Shape::V2020_08_27), "/data/object/billing_reason", "quote_accept");
+        let quote = altered(
+            sale.invoice_paid(Shape::V2020_08_27),
+            "/data/object/billing_reason",
+            "quote_accept",
+        );
         app.deliver([&quote]).await;
         let before = app.ana().conversions().await;
-        assert_eq!(app.told().await, ["RENEWAL PENDING sarah SARAH20 4000 USD, commission 800"]);
+        assert_eq!(
+            app.told().await,
+            ["RENEWAL PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
 
         app.deliver([&sale.subscription_created(Shape::V2020_08_27)]).await;
-        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
         assert_eq!(app.ana().conversions().await[0]["id"], before[0]["id"]);
         assert_eq!(
             app.stats().await[0],
@@ -35,15 +45,26 @@ both! {
         let stage = app.stage().await;
         let sale = app.sale().promo(app.promo("SARAH20")).build();
         let shape = Shape::V2020_08_27;
-        let alone = altered(sale.subscription_created(shape), "/data/object/latest_invoice", Value::Null);
+        let alone = altered(
+            sale.subscription_created(shape),
+            "/data/object/latest_invoice",
+            Value::Null,
+        );
         let quote = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
         app.deliver([&alone]).await;
         app.deliver([&quote]).await;
         let [older, younger] = app.ana().conversions().await.try_into().unwrap();
-        let (older, younger) = if older["kind"] == "ACQUISITION" { (older, younger) } else { (younger, older) };
+        let (older, younger) = if older["kind"] == "ACQUISITION" {
+            (older, younger)
+        } else {
+            (younger, older)
+        };
 
         app.deliver([&sale.subscription_created(shape)]).await;
-        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
         let query = "query($id: ID!) { conversion(id: $id) { id } }";
         let found = app.ana().query_with(query, json!({"id": younger["id"]})).await;
         assert_eq!(found["conversion"]["id"], older["id"]);
@@ -57,9 +78,14 @@ both! {
     async fn a_charge_that_goes_by_two_names_is_refunded_once(app: &TestApp) {
         app.stage().await;
         let mut sale = app.sale().promo(app.promo("SARAH20")).build();
-        let paid = altered(sale.invoice_paid(Shape::V2020_08_27), "/data/object/payment_intent", Value::Null);
+        let paid = altered(
+            sale.invoice_paid(Shape::V2020_08_27),
+            "/data/object/payment_intent",
+            Value::Null,
+        );
         app.deliver([&paid]).await;
-        app.deliver(&sale.refund(Shape::V2020_08_27, Some(1000), Paid::First)).await;
+        app.deliver(&sale.refund(Shape::V2020_08_27, Some(1000), Paid::First))
+            .await;
         assert_eq!(
             app.told().await,
             ["ACQUISITION PARTIALLY_REFUNDED sarah SARAH20 4000 USD, refunded 1000, commission 600"]
@@ -80,7 +106,10 @@ both! {
 
         sale.sync(&app.acme.stripe);
         app.settle().await;
-        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
         assert_eq!(app.parked().await, Vec::<String>::new());
     }
 
@@ -93,7 +122,11 @@ both! {
         let trail = |conversion: &Value| conversion["attributionTrail"].as_array().unwrap().len();
         let seen = app.ana().conversions().await;
         assert_eq!(seen.iter().map(trail).collect::<Vec<_>>(), [2]);
-        let winner = if seen[0]["affiliate"]["name"] == "Sarah Jones" { &stage.sarah } else { &stage.bob };
+        let winner = if seen[0]["affiliate"]["name"] == "Sarah Jones" {
+            &stage.sarah
+        } else {
+            &stage.bob
+        };
         let told = app.affiliate(winner).conversions().await;
         assert_eq!(told.iter().map(trail).collect::<Vec<_>>(), [1]);
     }
