@@ -7,9 +7,7 @@ use entity::{
     id::BrandId,
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
 use uuid::Uuid;
 
 use super::{Operations, Outcome};
@@ -55,8 +53,7 @@ impl Operations {
     /// Writes down how a try ended.
     pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
         let txn = self.db.begin().await?;
-        let mut row: stripe_operation::ActiveModel = stripe_operation::ActiveModel {
-            id: Set(operation.id),
+        let mut row = stripe_operation::ActiveModel {
             leased_until: Set(None),
             ..Default::default()
         };
@@ -90,11 +87,13 @@ impl Operations {
             Outcome::Waiting => row.next_attempt_at = Set(self.clock.now() + TimeDelta::seconds(1)),
             Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
         }
-        match row.update(&txn).await {
-            // The mutation took its change back, and the operation with it.
-            Err(sea_orm::DbErr::RecordNotUpdated) => {}
-            result => drop(result?),
-        }
+        // Only what is still owed: somebody else may have done it meanwhile, or taken it back with its change.
+        stripe_operation::Entity::update_many()
+            .set(row)
+            .filter(stripe_operation::Column::Id.eq(operation.id))
+            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
+            .exec(&txn)
+            .await?;
         txn.commit().await?;
         self.wake();
         Ok(())
