@@ -21,6 +21,7 @@ use crate::{
         schema,
         transport::{self, TransportSettings},
     },
+    keyring::Keyring,
     lease,
     live::Live,
     rest::{health, layers, stripe_webhook},
@@ -48,6 +49,7 @@ pub struct App {
     pub domain: Domain,
     pub directory: Directory,
     pub tokens: Tokens,
+    pub keyring: Keyring,
     pub live: Live,
     pub processor: Processor,
     pub operations: Operations,
@@ -101,7 +103,10 @@ impl App {
         let stop = shutdown.clone();
         tasks.spawn(async move { stop.run_until_cancelled(folder.run()).await });
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
+        let keyring = Keyring::new(db.clone(), clock.clone(), tasks.clone());
+        tasks.spawn(keyring.clone().watch(shutdown.clone()));
         Ok(Self {
+            keyring,
             tokens: Tokens::new(jwt_secret, &config.jwt_issuer, &config.jwt_audience),
             live: Live::new(domain.clone(), bell.heard, tasks.clone(), shutdown.clone()),
             config,
@@ -123,6 +128,7 @@ impl App {
         let gateway = Gateway {
             schema: schema::build(),
             tokens: self.tokens.clone(),
+            keyring: self.keyring.clone(),
             directory: self.directory.clone(),
             domain: self.domain.clone(),
             live: self.live.clone(),

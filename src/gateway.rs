@@ -1,17 +1,19 @@
-//! Reads tokens into actors, and gives each GraphQL request what its resolvers use.
+//! Reads tokens and API keys into actors, and gives each GraphQL request what its resolvers use.
 
 use std::sync::Arc;
 
 use async_graphql::Request;
+use axum::http::Extensions;
 use chrono::{DateTime, Utc};
 
 use crate::{
     auth::{
-        Actor, Scope,
-        jwt::{Claims, Mode, Tokens},
+        Actor, Credential, Origin, Scope, api_key,
+        jwt::{Mode, Tokens},
     },
     directory::{Directory, Name},
     domain::{Domain, feed},
+    error::{Error, Result},
     graphql::{
         context::{Requester, State},
         loaders::Loaders,
@@ -19,6 +21,7 @@ use crate::{
         transport,
         transport::AuthError,
     },
+    keyring::Keyring,
     live::Live,
 };
 
@@ -26,31 +29,36 @@ use crate::{
 pub struct Gateway {
     pub schema: RekomiSchema,
     pub tokens: Tokens,
+    pub keyring: Keyring,
     pub directory: Directory,
     pub domain: Domain,
     pub live: Live,
 }
 
 impl Gateway {
-    async fn actor(&self, claims: Claims) -> Result<Actor, AuthError> {
-        let account = self.directory.get(Name::Id(claims.brand)).await.map_err(|error| {
-            tracing::error!(%error, "a token could not be checked");
-            AuthError::Unavailable
-        })?;
-        let account = account.ok_or(AuthError::Unauthenticated)?;
+    /// Whose token or key it is.
+    async fn actor(&self, bearer: &str, origin: Origin) -> Result<Actor> {
+        if api_key::is_meant(bearer) {
+            return self.keyring.actor(bearer, origin).await;
+        }
+        let claims = self.tokens.read(bearer, self.domain.clock.now());
+        let claims = claims.map_err(|_| Error::Unauthenticated)?;
+        let account = self.directory.get(Name::Id(claims.brand)).await?;
+        let account = account.ok_or(Error::Unauthenticated)?;
         let expires_at = claims.expires_at();
         let livemode = claims
             .mode
             .map_or_else(|| account.default_livemode(), |mode| mode == Mode::Live);
         Ok(Actor {
-            role: claims.role,
+            credential: Credential::Token(claims.role),
             scope: Scope {
                 brand: claims.brand,
                 livemode,
                 affiliate: claims.affiliate,
             },
             subject: claims.sub,
-            expires_at,
+            expires_at: Some(expires_at),
+            origin,
         })
     }
 }
@@ -63,18 +71,35 @@ impl transport::Gateway for Gateway {
         &self.schema
     }
 
-    async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
-        let claims = self.tokens.read(bearer, self.domain.clock.now());
-        self.actor(claims.map_err(|_| AuthError::Unauthenticated)?).await
+    async fn authenticate(&self, bearer: &str, request: &Extensions) -> Result<Actor, AuthError> {
+        let origin = request.get::<Origin>().cloned().unwrap_or_default();
+        self.actor(bearer, origin).await.map_err(|error| match error {
+            Error::Unauthenticated => AuthError::Unauthenticated,
+            error => {
+                tracing::error!(%error, "a token could not be checked");
+                AuthError::Unavailable
+            }
+        })
     }
 
     fn expires_at(&self, actor: &Actor) -> Option<DateTime<Utc>> {
-        Some(actor.expires_at)
+        actor.expires_at
     }
 
-    async fn prepare(&self, request: Request, actor: Option<&Actor>, _request_id: &str) -> Request {
+    async fn revoked(&self, actor: &Actor) {
+        match &actor.credential {
+            Credential::ApiKey { id, .. } => self.keyring.ended(*id).await,
+            Credential::Token(_) | Credential::CommandLine => std::future::pending().await,
+        }
+    }
+
+    async fn prepare(&self, request: Request, actor: Option<&Actor>, request_id: &str) -> Request {
+        let mut actor = actor.cloned();
+        if let Some(actor) = &mut actor {
+            actor.origin.request_id = Some(request_id.to_owned());
+        }
         // Before any page is read, so that nothing falls between the page and the cursor.
-        let feed_cursor = match actor {
+        let feed_cursor = match &actor {
             Some(actor) if request.query.contains("feedCursor") => {
                 Some(feed::current_cursor(&self.domain, actor).await.map_err(Arc::new))
             }
@@ -86,7 +111,7 @@ impl transport::Gateway for Gateway {
             feed_cursor,
             requester: actor.map(|actor| Requester {
                 loaders: Arc::new(Loaders::new(&self.domain, actor.scope)),
-                actor: actor.clone(),
+                actor,
             }),
         })
     }

@@ -17,6 +17,7 @@ pub mod error;
 pub mod first_run;
 pub mod gateway;
 pub mod graphql;
+pub mod keyring;
 pub mod lease;
 pub mod live;
 pub mod money;

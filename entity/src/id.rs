@@ -90,6 +90,10 @@ ids! {
     LedgerEntryId = "led_",
     /// One Stripe event in the inbox.
     EventId = "evt_",
+    /// An API key; not the key itself.
+    ApiKeyId = "key_",
+    /// One entry of the audit log.
+    AuditEntryId = "aud_",
 }
 
 #[cfg(test)]

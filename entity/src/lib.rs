@@ -8,6 +8,8 @@ pub mod affiliate;
 pub mod affiliate_balance;
 pub mod affiliate_campaign;
 pub mod affiliate_status;
+pub mod api_key;
+pub mod audit_entry;
 pub mod brand;
 pub mod campaign;
 pub mod campaign_rule;

@@ -6,6 +6,8 @@ mod m0003_coupons;
 mod m0004_stripe;
 mod m0005_sales;
 mod m0006_feed;
+mod m0008_api_keys;
+mod m0009_audit_log;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_stripe::Migration),
             Box::new(m0005_sales::Migration),
             Box::new(m0006_feed::Migration),
+            Box::new(m0008_api_keys::Migration),
+            Box::new(m0009_audit_log::Migration),
         ]
     }
 }

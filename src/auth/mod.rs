@@ -1,27 +1,46 @@
 //! Who is calling, and what may they do.
 //!
-//! Owns the reading of tokens into an [`Actor`], and the table of roles. Does not own any row: what an actor sees of
+//! Owns the reading of tokens, the form of API keys, and the table of roles. Does not own any row: what an actor sees of
 //! the tables is decided by `domain::tenancy`, from the actor's [`Scope`].
 
+pub mod api_key;
 pub mod jwt;
 pub mod roles;
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
-use entity::id::{AffiliateId, BrandId};
+use entity::{
+    api_key::ApiKeyScope,
+    id::{AffiliateId, ApiKeyId, BrandId},
+};
 
 pub use roles::{Operation, Role};
 
 use crate::error::{Error, Result};
 
-/// A caller with a valid token.
+/// A caller whose token or key was found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The token's `sub`.
+    /// The token's `sub`, or the key's id.
     pub subject: String,
-    pub role: Role,
+    pub credential: Credential,
     pub scope: Scope,
-    /// When the token ends.
-    pub expires_at: DateTime<Utc>,
+    /// When the token or key ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    pub origin: Origin,
+}
+
+/// What the caller showed: it decides what the caller may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    Token(Role),
+    ApiKey {
+        id: ApiKeyId,
+        scopes: Vec<ApiKeyScope>,
+    },
+    /// Whoever runs commands on the server's machine: may what an owner may.
+    CommandLine,
 }
 
 /// Which rows a caller may touch: those of one brand, of its live or its test side, and for an affiliate its own.
@@ -32,13 +51,44 @@ pub struct Scope {
     pub affiliate: Option<AffiliateId>,
 }
 
+/// Where a request came from, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    pub address: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+}
+
 impl Actor {
-    /// Refuses what the role may not do.
+    /// Somebody at the command line, for a brand and a mode.
+    pub fn command_line(brand: BrandId, livemode: bool) -> Self {
+        Self {
+            subject: "cli".into(),
+            credential: Credential::CommandLine,
+            scope: Scope {
+                brand,
+                livemode,
+                affiliate: None,
+            },
+            expires_at: None,
+            origin: Origin::default(),
+        }
+    }
+
+    /// Refuses what the caller may not do.
     pub fn require(&self, operation: Operation) -> Result<()> {
-        if roles::allows(self.role, operation) {
+        if self.may(operation) {
             Ok(())
         } else {
             Err(Error::Forbidden)
+        }
+    }
+
+    pub fn may(&self, operation: Operation) -> bool {
+        match &self.credential {
+            Credential::Token(role) => roles::allows(*role, operation),
+            Credential::CommandLine => roles::allows(Role::Owner, operation),
+            Credential::ApiKey { scopes, .. } => scopes.iter().any(|scope| roles::scope_allows(*scope, operation)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The table of role × operation: the only place that compares roles.
 
+use entity::api_key::ApiKeyScope;
 use serde::{Deserialize, Serialize};
 
 /// What a token's holder is to the brand.
@@ -29,36 +30,64 @@ pub enum Operation {
     ManageCodes,
     /// Mint for oneself; the brand's switches decide whether.
     MintOwnCode,
+    /// Make, list, rotate and revoke API keys.
+    ManageApiKeys,
+    /// Read who changed what.
+    ReadAuditLog,
 }
 
 use Operation as O;
 
-/// What each role may do. An affiliate reads what is its own; the finder sees to that.
-const TABLE: [(Operation, &[Role]); 12] = {
+/// One line of the table: who may do an operation, by role of a token and by scope of an API key.
+type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
+
+/// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
+/// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
+const TABLE: [Line; 14] = {
+    use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
     const MANAGERS: &[Role] = &[Owner, Manager];
+    const OWNER: &[Role] = &[Owner];
+    const CODES: &[ApiKeyScope] = &[
+        Read,
+        ReadWrite,
+        CodesRead,
+        CodesWrite,
+        ConversionsRead,
+        ConversionsWrite,
+    ];
+    const CONVERSIONS: &[ApiKeyScope] = &[Read, ReadWrite, ConversionsRead, ConversionsWrite];
     [
-        (O::ReadCampaigns, ALL),
-        (O::ReadAffiliates, ALL),
-        (O::ReadCoupons, ALL),
-        (O::ReadCodes, ALL),
-        (O::ReadConversions, ALL),
-        (O::ReadStats, ALL),
-        (O::ReadFeed, ALL),
-        (O::ManageCampaigns, MANAGERS),
-        (O::ManageAffiliates, MANAGERS),
-        (O::ManageCoupons, MANAGERS),
-        (O::ManageCodes, MANAGERS),
-        (O::MintOwnCode, &[Affiliate]),
+        (O::ReadCampaigns, ALL, CODES),
+        (O::ReadAffiliates, ALL, CODES),
+        (O::ReadCoupons, ALL, CODES),
+        (O::ReadCodes, ALL, CODES),
+        (O::ReadConversions, ALL, CONVERSIONS),
+        (O::ReadStats, ALL, CONVERSIONS),
+        (O::ReadFeed, ALL, CONVERSIONS),
+        (O::ManageCampaigns, MANAGERS, &[ReadWrite]),
+        (O::ManageAffiliates, MANAGERS, &[ReadWrite]),
+        (O::ManageCoupons, MANAGERS, &[ReadWrite]),
+        (O::ManageCodes, MANAGERS, &[ReadWrite, CodesWrite]),
+        (O::MintOwnCode, &[Affiliate], &[]),
+        (O::ManageApiKeys, OWNER, &[]),
+        (O::ReadAuditLog, OWNER, &[]),
     ]
 };
 
 /// Whether a role may do it. What the table does not name, nobody may.
 pub fn allows(role: Role, operation: Operation) -> bool {
-    TABLE
-        .iter()
-        .any(|(named, roles)| *named == operation && roles.contains(&role))
+    line(operation).is_some_and(|(_, roles, _)| roles.contains(&role))
+}
+
+/// Whether an API key of this scope may do it.
+pub fn scope_allows(scope: ApiKeyScope, operation: Operation) -> bool {
+    line(operation).is_some_and(|(_, _, scopes)| scopes.contains(&scope))
+}
+
+fn line(operation: Operation) -> Option<&'static Line> {
+    TABLE.iter().find(|(named, ..)| *named == operation)
 }
 
 /// Whether a token of this role must name its affiliate, and no other may.
@@ -72,8 +101,8 @@ mod tests {
 
     #[test]
     fn the_table_names_each_operation_once() {
-        for (n, (operation, _)) in TABLE.iter().enumerate() {
-            assert!(TABLE[..n].iter().all(|(other, _)| other != operation), "{operation:?}");
+        for (n, (operation, ..)) in TABLE.iter().enumerate() {
+            assert!(TABLE[..n].iter().all(|(other, ..)| other != operation), "{operation:?}");
         }
     }
 

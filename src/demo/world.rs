@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     app::App,
-    auth::{Actor, Role, Scope},
+    auth::{Actor, Credential, Origin, Role, Scope},
     domain::{
         affiliates::{self, CreateAffiliate},
         brands::{self, BrandInput},
@@ -104,13 +104,14 @@ impl World {
 pub fn actor(app: &App, brand: &brand::Model, role: Role, affiliate: Option<AffiliateId>) -> Actor {
     Actor {
         subject: "demo".into(),
-        role,
+        credential: Credential::Token(role),
         scope: Scope {
             brand: brand.id,
             livemode: true,
             affiliate,
         },
-        expires_at: app.clock.now() + TimeDelta::hours(24),
+        expires_at: Some(app.clock.now() + TimeDelta::hours(24)),
+        origin: Origin::default(),
     }
 }
 

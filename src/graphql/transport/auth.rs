@@ -1,7 +1,7 @@
 //! Reads the credentials and the id of a request. Owns the form they have; whether a token is good is the
 //! application's to say.
 
-use axum::http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use axum::http::{Extensions, HeaderMap, header::AUTHORIZATION, request::Parts};
 use serde_json::{Map, Value};
 use tower_http::request_id::RequestId;
 
@@ -25,23 +25,17 @@ pub(super) fn request_id<G>(transport: &Transport<G>, headers: &HeaderMap, exten
 }
 
 /// The caller that the `Authorization` header names. No header is nobody; one that is not good is a refusal, so that
-/// an expired token is never mistaken for a visitor.
-pub(super) async fn caller<G: Gateway>(gateway: &G, headers: &HeaderMap) -> Result<Option<G::Caller>, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+/// an expired token is never mistaken for a visitor. All refusals are the same: why is nobody's business.
+pub(super) async fn caller<G: Gateway>(gateway: &G, parts: &Parts) -> Result<Option<G::Caller>, Refusal> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    if values.next().is_some() {
-        return Err(Refusal::unauthenticated("more than one authorization header"));
-    }
-    let token = value
-        .to_str()
-        .ok()
-        .and_then(bearer)
-        .ok_or_else(|| Refusal::unauthenticated("the authorization header is not of the form \"Bearer TOKEN\""))?;
-    match gateway.authenticate(token).await {
+    let token = value.to_str().ok().and_then(bearer).filter(|_| values.next().is_none());
+    let token = token.ok_or_else(Refusal::unauthenticated)?;
+    match gateway.authenticate(token, &parts.extensions).await {
         Ok(caller) => Ok(Some(caller)),
-        Err(AuthError::Unauthenticated) => Err(Refusal::unauthenticated("the token is not valid here")),
+        Err(AuthError::Unauthenticated) => Err(Refusal::unauthenticated()),
         Err(AuthError::Unavailable) => Err(Refusal::unavailable()),
     }
 }

@@ -202,10 +202,10 @@ impl Refusal {
         }
     }
 
-    pub(super) fn unauthenticated(message: &'static str) -> Self {
+    pub(super) fn unauthenticated() -> Self {
         Self {
             code: Code::Unauthenticated,
-            ..Self::new(StatusCode::UNAUTHORIZED, message)
+            ..Self::new(StatusCode::UNAUTHORIZED, "no valid token")
         }
         .with(header::WWW_AUTHENTICATE, "Bearer")
     }

@@ -27,7 +27,7 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
     let (parts, body) = request.into_parts();
     respond(&transport, &parts, async |id| {
         negotiate::check_content_type(&parts.headers)?;
-        let caller = auth::caller(&transport.gateway, &parts.headers).await?;
+        let caller = auth::caller(&transport.gateway, &parts).await?;
         let body = read_body(&transport, Request::from_parts(parts.clone(), body)).await?;
         let operation = match Operation::parse(Params::from_body(&body)?) {
             Ok(operation) => operation,
@@ -50,7 +50,7 @@ pub(super) async fn get<G: Gateway>(State(transport): State<Transport<G>>, reque
         return ide::page();
     }
     respond(&transport, &parts, async |id| {
-        let caller = auth::caller(&transport.gateway, &parts.headers).await?;
+        let caller = auth::caller(&transport.gateway, &parts).await?;
         let params = params?.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "the parameter query is missing"))?;
         let operation = match Operation::parse(params) {
             Ok(operation) => operation,

@@ -30,6 +30,7 @@ use async_graphql::Request;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::Extensions,
     routing::{any, get},
 };
 use chrono::{DateTime, Utc};
@@ -47,8 +48,13 @@ pub trait Gateway: Clone + Send + Sync + 'static {
 
     fn executor(&self) -> &Self::Executor;
 
-    /// Looks up a token; `bearer` comes without the word `Bearer`.
-    fn authenticate(&self, bearer: &str) -> impl Future<Output = Result<Self::Caller, AuthError>> + Send;
+    /// Looks up a token; `bearer` comes without the word `Bearer`. What the layers around the routes know of the
+    /// request, or of the socket's handshake, is in its extensions.
+    fn authenticate(
+        &self,
+        bearer: &str,
+        request: &Extensions,
+    ) -> impl Future<Output = Result<Self::Caller, AuthError>> + Send;
 
     /// When the caller's token ends by itself: its sockets are closed then.
     fn expires_at(&self, caller: &Self::Caller) -> Option<DateTime<Utc>>;

@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::extract::ws::WebSocket;
+use axum::{extract::ws::WebSocket, http::Extensions};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
@@ -39,7 +39,9 @@ enum Phase<C> {
 pub(super) struct Session<G: Gateway> {
     transport: Transport<G>,
     wire: Wire,
-    /// The id of the handshake's request; each operation adds its number.
+    /// What is known of the handshake's request.
+    handshake: Arc<Extensions>,
+    /// Its id; each operation adds its number.
     request_id: String,
     phase: Phase<G::Caller>,
     /// What runs; `None` is an operation's end.
@@ -51,12 +53,13 @@ pub(super) struct Session<G: Gateway> {
 }
 
 impl<G: Gateway> Session<G> {
-    pub(super) fn new(transport: Transport<G>, socket: WebSocket, request_id: String) -> Self {
+    pub(super) fn new(transport: Transport<G>, socket: WebSocket, handshake: Extensions, request_id: String) -> Self {
         transport.gateway.socket_opened();
         Self {
             wire: Wire::new(socket, transport.settings.clone()),
             init_deadline: Instant::now() + transport.settings.init_timeout,
             transport,
+            handshake: Arc::new(handshake),
             request_id,
             phase: Phase::AwaitingInit,
             operations: StreamMap::new(),
@@ -127,7 +130,8 @@ impl<G: Gateway> Session<G> {
         }
         let token = auth::payload_token(payload).ok_or(Close::FORBIDDEN)?;
         let (gateway, token) = (self.transport.gateway.clone(), token.to_owned());
-        self.phase = Phase::Authenticating(async move { gateway.authenticate(&token).await }.boxed());
+        let handshake = self.handshake.clone();
+        self.phase = Phase::Authenticating(async move { gateway.authenticate(&token, &handshake).await }.boxed());
         self.init_deadline = Instant::now() + self.transport.settings.init_timeout;
         Ok(())
     }

@@ -50,7 +50,7 @@ pub(super) async fn upgrade<G: Gateway>(State(transport): State<Transport<G>>, r
         let task = async move {
             let _until_the_socket_is_closed = tracked;
             if spoken {
-                Session::new(transport, socket, id).serve().await;
+                Session::new(transport, socket, parts.extensions, id).serve().await;
             } else {
                 // As the reference server does: the handshake succeeds, so that the client sees the code.
                 let mut wire = Wire::new(socket, transport.settings);

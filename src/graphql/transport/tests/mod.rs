@@ -15,6 +15,7 @@ use std::{
 };
 
 use async_graphql::{Context, Error, ErrorExtensions, Object, Request, Result, Schema, Subscription};
+use axum::http::Extensions;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -143,7 +144,7 @@ impl Gateway for TestGateway {
         &self.schema
     }
 
-    async fn authenticate(&self, bearer: &str) -> Result<Caller, AuthError> {
+    async fn authenticate(&self, bearer: &str, _request: &Extensions) -> Result<Caller, AuthError> {
         let expires_at = match bearer {
             "olivia" => None,
             "brief" => Some(self.clock.now() + TimeDelta::minutes(1)),
