@@ -21,6 +21,7 @@ use crate::{
     auth::{Actor, Credential, Origin, Scope, api_key as form},
     clock::Clock,
     db::Db,
+    domain::api_keys::is_good,
     error::{Error, Result},
 };
 
@@ -170,11 +171,6 @@ impl Keyring {
     fn watched(&self) -> MutexGuard<'_, HashMap<ApiKeyId, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a key may be used.
-pub fn is_good(key: &api_key::Model, now: DateTime<Utc>) -> bool {
-    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now)
 }
 
 /// Keeps a key watched while its socket is open.

@@ -9,7 +9,8 @@ crate::text_enum! {
     AffiliateStatus { Pending = "pending", Approved = "approved", Suspended = "suspended", Rejected = "rejected" }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "affiliate")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -18,6 +19,7 @@ pub struct Model {
     pub name: String,
     pub email: String,
     /// The e-mail in lower case; unique within the brand.
+    #[serde(skip)]
     pub email_key: String,
     pub status: AffiliateStatus,
     pub created_at: DateTimeUtc,

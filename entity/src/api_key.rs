@@ -26,7 +26,8 @@ crate::text_enum! {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "api_key")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -37,6 +38,7 @@ pub struct Model {
     /// How the key begins, enough to find it by and to tell it from others; unique.
     pub prefix: String,
     /// SHA-256 of the whole key, which is random enough to need no salt.
+    #[serde(skip)]
     pub hash: Vec<u8>,
     /// Words of [`ApiKeyScope`], with blanks between.
     pub scopes: String,

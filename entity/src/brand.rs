@@ -9,7 +9,8 @@ crate::text_enum! {
     Tier { Starter = "starter", Growth = "growth", Pro = "pro" }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "brand")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -27,8 +28,10 @@ pub struct Model {
     /// The Connect account whose events are this brand's.
     pub stripe_account: Option<String>,
     /// Encrypted.
+    #[serde(skip)]
     pub stripe_secret_key: Option<Vec<u8>>,
     /// A JSON list, encrypted.
+    #[serde(skip)]
     pub stripe_webhook_secrets: Option<Vec<u8>>,
     /// The mode of the stored key.
     pub stripe_livemode: Option<bool>,

@@ -9,7 +9,8 @@ crate::text_enum! {
     ClickModel { FirstClick = "first_click", LastClick = "last_click" }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "campaign")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -9,7 +9,8 @@ crate::text_enum! {
     CommissionDuration { FirstSale = "first_sale", Months = "months", Lifetime = "lifetime" }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "campaign_rule")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

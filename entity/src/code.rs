@@ -9,7 +9,8 @@ crate::text_enum! {
     CodeStatus { Active = "active", Inactive = "inactive" }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "affiliate_code")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -9,7 +9,8 @@ crate::text_enum! {
     CouponDuration { Once = "once", Repeating = "repeating", Forever = "forever" }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "campaign_coupon")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

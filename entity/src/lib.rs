@@ -2,7 +2,7 @@
 //!
 //! One file per table. Times are UTC, cut to microseconds; money is integer minor units beside an ISO 4217 currency in
 //! upper case; every enum is text with a check constraint behind it. Rows that belong to a brand's live or test side
-//! carry `livemode`, as Stripe names it.
+//! carry `livemode`, as Stripe names it. What the audit log shows of a row is its serialised form, without secrets.
 
 pub mod affiliate;
 pub mod affiliate_balance;

@@ -22,8 +22,8 @@ CREATE TABLE audit_entry (
   request_id TEXT
 ) STRICT_TABLE;
 
-CREATE INDEX audit_entry_of_brand ON audit_entry (brand_id, id);
-CREATE INDEX audit_entry_of_object ON audit_entry (brand_id, object_id, id);
+CREATE INDEX audit_entry_of_brand ON audit_entry (brand_id, at, id);
+CREATE INDEX audit_entry_of_object ON audit_entry (brand_id, object_id, at, id);
 ";
 
 const SQLITE: [&str; 2] = [

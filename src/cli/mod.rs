@@ -1,5 +1,6 @@
 //! The command line. What a command prints for a program to read is alone on standard output.
 
+mod api_key;
 mod brand;
 
 use std::{io::Write, path::PathBuf, time::Duration};
@@ -33,11 +34,23 @@ type Failure = Box<dyn std::error::Error>;
 fn of(error: Error) -> Failure {
     match error {
         Error::User(problems) => {
-            let line = |problem: &UserError| format!("--{}: {}", problem.field.join("."), problem.message);
+            let line = |problem: &UserError| format!("--{}: {}", flag(&problem.field.join(".")), problem.message);
             problems.iter().map(line).collect::<Vec<_>>().join("\n").into()
         }
         error => error.into(),
     }
+}
+
+/// `overlapHours` is `overlap-hours` on the command line.
+fn flag(field: &str) -> String {
+    let mut flag = String::with_capacity(field.len() + 4);
+    for c in field.chars() {
+        if c.is_ascii_uppercase() {
+            flag.push('-');
+        }
+        flag.push(c.to_ascii_lowercase());
+    }
+    flag
 }
 
 /// How long a token may be good for.
@@ -62,6 +75,9 @@ enum Command {
     /// Create, change and list brands.
     #[command(subcommand)]
     Brand(brand::BrandCommand),
+    /// Make, list, rotate and revoke API keys.
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
     /// Print a token for the API.
     Token(TokenArgs),
     /// Print the GraphQL schema.
@@ -99,6 +115,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Migrate => open(&Config::from_env()?).await.map(drop),
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,
         Command::Brand(command) => brand::run(&Config::from_env()?, command).await,
+        Command::ApiKey(command) => api_key::run(&Config::from_env()?, command).await,
         Command::Token(args) => token(&Config::from_env()?, args).await,
     }
 }

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use super::{
-    Domain,
+    Domain, audit,
     campaigns::MAX_NAME,
     page::{self, Order, Page, PageArgs},
     tenancy,
@@ -124,6 +124,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
         .exec_without_returning(&txn)
         .await
         .map_err(email_taken)?;
+    let named: Vec<String> = campaigns.iter().map(ToString::to_string).collect();
     let memberships = campaigns
         .into_iter()
         .map(|campaign_id| affiliate_campaign::ActiveModel {
@@ -136,6 +137,9 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
         .exec_without_returning(&txn)
         .await?;
     append_status_in_txn(&txn, domain, actor, &affiliate, None).await?;
+    let entry =
+        audit::Entry::created("affiliate.created", affiliate.id, &affiliate)?.with("campaignIds", named.join(" "));
+    audit::record_in_txn(&txn, &domain.clock, actor, entry.of_both_modes()).await?;
     txn.commit().await?;
     Ok(affiliate)
 }
@@ -161,9 +165,14 @@ pub async fn update_status(
     if affiliate.status == status {
         return Ok(affiliate);
     }
-    let mut change: affiliate::ActiveModel = affiliate.into();
+    let mut change: affiliate::ActiveModel = affiliate.clone().into();
     change.status = Set(status);
     let changed = change.update(&txn).await?;
+    let mut entry = audit::Entry::changed("affiliate.status_changed", id, &affiliate, &changed)?.of_both_modes();
+    if let Some(reason) = &reason {
+        entry = entry.with("reason", reason);
+    }
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     append_status_in_txn(&txn, domain, actor, &changed, reason).await?;
     txn.commit().await?;
     Ok(changed)

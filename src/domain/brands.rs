@@ -12,8 +12,9 @@ use sea_orm::{
 use secrecy::{ExposeSecret, SecretString};
 
 pub use super::brand_secrets::{StripeSecrets, is_live_key, open_secrets};
-use super::{brand_secrets::seal_into, campaigns::MAX_NAME, plans::TRIAL_DAYS};
+use super::{audit, brand_secrets::seal_into, campaigns::MAX_NAME, plans::TRIAL_DAYS};
 use crate::{
+    auth::Actor,
     clock::Clock,
     db::Db,
     error::{Error, Problems, Result, UserErrorCode},
@@ -87,6 +88,7 @@ pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -
         make_default_in_txn(&txn, id).await?;
     }
     let brand = reread_in_txn(&txn, id).await?;
+    record_in_txn(&txn, clock, "brand.created", None, &brand, input).await?;
     txn.commit().await?;
     Ok(brand)
 }
@@ -106,7 +108,7 @@ pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &B
     let txn = db.begin().await?;
     let brand = by_slug(&txn, slug).await?.ok_or_else(|| Error::not_found(&["slug"]))?;
     let id = brand.id;
-    let mut row: brand::ActiveModel = brand.into();
+    let mut row: brand::ActiveModel = brand.clone().into();
     if let Some(name) = name {
         row.name = Set(name);
     }
@@ -129,9 +131,33 @@ pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &B
     if input.make_default {
         make_default_in_txn(&txn, id).await?;
     }
-    let brand = reread_in_txn(&txn, id).await?;
+    let changed = reread_in_txn(&txn, id).await?;
+    record_in_txn(&txn, clock, "brand.updated", Some(&brand), &changed, input).await?;
     txn.commit().await?;
-    Ok(brand)
+    Ok(changed)
+}
+
+/// Of secrets the log says only that they were set.
+async fn record_in_txn(
+    txn: &impl ConnectionTrait,
+    clock: &Clock,
+    action: &'static str,
+    before: Option<&brand::Model>,
+    after: &brand::Model,
+    input: &BrandInput,
+) -> Result<()> {
+    let mut entry = match before {
+        Some(before) => audit::Entry::changed(action, after.id, before, after)?,
+        None => audit::Entry::created(action, after.id, after)?,
+    };
+    if input.stripe_secret_key.is_some() {
+        entry = entry.with("stripeSecretKey", "set");
+    }
+    if !input.stripe_webhook_secrets.is_empty() {
+        entry = entry.with("stripeWebhookSecrets", "set");
+    }
+    let actor = Actor::command_line(after.id, true);
+    audit::record_in_txn(txn, clock, &actor, entry.of_both_modes()).await
 }
 
 /// All brands, oldest first.

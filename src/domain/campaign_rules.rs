@@ -101,7 +101,7 @@ impl RuleInput {
         txn: &impl ConnectionTrait,
         domain: &Domain,
         campaign: &campaign::Model,
-    ) -> Result<()> {
+    ) -> Result<campaign_rule::Model> {
         let (percent_bps, flat) = match &self.pay {
             Some(Pay::Percent(points)) => (i32::try_from(*points).ok(), None),
             Some(Pay::Flat(amount, currency)) => (None, Some((*amount, currency.to_string()))),
@@ -119,10 +119,10 @@ impl RuleInput {
             duration_months: self.months,
             hold_days: self.hold_days,
         };
-        campaign_rule::Entity::insert(row.into_active_model())
+        campaign_rule::Entity::insert(row.clone().into_active_model())
             .exec_without_returning(txn)
             .await?;
-        Ok(())
+        Ok(row)
     }
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 
 pub use super::campaign_rules::{CommissionInput, rule};
 use super::{
-    Domain,
+    Domain, audit,
     campaign_rules::{RuleInput, current_rule, pay, stored_pay},
     page::{self, Order, Page, PageArgs},
     tenancy,
@@ -125,7 +125,10 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCampaign) -> Re
     let txn = domain.db.begin().await?;
     let row = campaign.clone().into_active_model();
     campaign::Entity::insert(row).exec_without_returning(&txn).await?;
-    rule.append_in_txn(&txn, domain, &campaign).await?;
+    let rule = rule.append_in_txn(&txn, domain, &campaign).await?;
+    let entry = audit::Entry::created("campaign.created", campaign.id, &campaign)?;
+    let entry = entry.and(None, Some(&rule))?.of_both_modes();
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     Ok(campaign)
 }
@@ -176,11 +179,14 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: Updat
     let changed = if change.is_changed() {
         change.update(&txn).await?
     } else {
-        campaign
+        campaign.clone()
     };
+    let mut entry = audit::Entry::changed("campaign.updated", id, &campaign, &changed)?.of_both_modes();
     if rule != RuleInput::stored(&old)? {
-        rule.append_in_txn(&txn, domain, &changed).await?;
+        let new = rule.append_in_txn(&txn, domain, &changed).await?;
+        entry = entry.and(Some(&old), Some(&new))?;
     }
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     Ok(changed)
 }

@@ -13,7 +13,7 @@ use entity::{
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, Set, SqlErr};
 
 use super::{
-    Attempt, Domain, Refusal,
+    Attempt, Domain, Refusal, audit,
     code_text::{self, generated},
     minting::{self, Minter},
     owed::{self, Call},
@@ -101,13 +101,13 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     let connected = domain.outbox.connected(scope).await?;
     let Some(given) = &input.code else {
         let base = generated(&affiliate.name, &coupon);
-        return mint_generated(domain, scope, &coupon, affiliate.id, &base, connected).await;
+        return mint_generated(domain, actor, &coupon, affiliate.id, &base, connected).await;
     };
     let text = code_text::normalized(given).ok_or_else(|| {
         let message = "A code has 3 to 32 characters of A-Z, 0-9, - and _.";
         Error::user(UserErrorCode::Invalid, &["code"], message)
     })?;
-    match try_mint(domain, scope, &coupon, affiliate.id, &text, connected).await? {
+    match try_mint(domain, actor, &coupon, affiliate.id, &text, connected).await? {
         Minted::Code(code) => Ok(code),
         Minted::Taken => {
             let message = format!("The code {text} is taken.");
@@ -126,7 +126,7 @@ enum Minted {
 /// The next free one of `SARAH20`, `SARAH20-2`, ...; what Stripe has under the same text is passed over too.
 async fn mint_generated(
     domain: &Domain,
-    scope: &Scope,
+    actor: &Actor,
     coupon: &coupon::Model,
     affiliate: AffiliateId,
     base: &str,
@@ -135,8 +135,8 @@ async fn mint_generated(
     let mut number = 1;
     let mut refusals = 0;
     for _ in 0..MAX_TRIES {
-        let (text, at) = minting::next_free(domain, scope, base, number).await?;
-        match try_mint(domain, scope, coupon, affiliate, &text, connected).await? {
+        let (text, at) = minting::next_free(domain, &actor.scope, base, number).await?;
+        match try_mint(domain, actor, coupon, affiliate, &text, connected).await? {
             Minted::Code(code) => return Ok(code),
             // Somebody was quicker: look again.
             Minted::Taken => {}
@@ -153,12 +153,13 @@ async fn mint_generated(
 
 async fn try_mint(
     domain: &Domain,
-    scope: &Scope,
+    actor: &Actor,
     coupon: &coupon::Model,
     affiliate_id: AffiliateId,
     text: &str,
     connected: bool,
 ) -> Result<Minted> {
+    let scope = &actor.scope;
     let code = code::Model {
         id: CodeId(domain.clock.new_id()),
         brand_id: scope.brand,
@@ -183,11 +184,16 @@ async fn try_mint(
     }
     let call = creation(&code, coupon);
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
+    let entry = audit::Entry::created("code.minted", code.id, &code)?;
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         code::Entity::delete_by_id(code.id).exec(&txn).await?;
+        let entry = audit::Entry::removed("code.refused_by_stripe", code.id, &code)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;
         return Ok(Minted::Refused(refusal));
     }
@@ -222,7 +228,7 @@ fn rejected(refusal: &Refusal) -> Error {
 /// `NOT_FOUND` on `id`.
 pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
     actor.require(Operation::ManageCodes)?;
-    let (code, operation) = set_active(domain, &actor.scope, id, false, None).await?;
+    let (code, operation) = set_active(domain, actor, id, false, None).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
@@ -245,15 +251,18 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     let coupon = minting::require_live_coupon(domain, scope, code.coupon_id, "id").await?;
     // A code that Stripe refused is not there to be switched on: it is made anew.
     let anew = owed::creation_failed(domain.db.reader(), id).await?.then_some(&coupon);
-    let (code, operation) = set_active(domain, scope, id, true, anew).await?;
+    let (code, operation) = set_active(domain, actor, id, true, anew).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        let mut change: code::ActiveModel = code.into();
+        let mut change: code::ActiveModel = code.clone().into();
         change.status = Set(CodeStatus::Inactive);
-        change.update(&txn).await?;
+        let undone = change.update(&txn).await?;
+        let entry = audit::Entry::changed("code.refused_by_stripe", id, &code, &undone)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;
         return Err(Error::user(UserErrorCode::StripeRejected, &["id"], refusal.message));
     }
@@ -264,11 +273,12 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
 /// Writes the new status with what it owes; the operation is given where it can be tried at once.
 async fn set_active(
     domain: &Domain,
-    scope: &Scope,
+    actor: &Actor,
     id: CodeId,
     active: bool,
     anew: Option<&coupon::Model>,
 ) -> Result<(code::Model, Option<uuid::Uuid>)> {
+    let scope = &actor.scope;
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
     let filter = CodeFilter {
@@ -286,9 +296,12 @@ async fn set_active(
         return Ok((code, None));
     }
     let coupon = code.coupon_id;
-    let mut change: code::ActiveModel = code.into();
+    let mut change: code::ActiveModel = code.clone().into();
     change.status = Set(status);
-    let code = change.update(&txn).await?;
+    let (before, code) = (code, change.update(&txn).await?);
+    let action = if active { "code.reactivated" } else { "code.deactivated" };
+    let entry = audit::Entry::changed(action, id, &before, &code)?;
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     let call = match anew {
         Some(coupon) => creation(&code, coupon),
         None => Call::SetPromotionCodeActive { id, coupon, active },

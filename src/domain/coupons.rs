@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use super::coupon_terms::{CreateCoupon, DiscountInput};
 use super::{
-    Attempt, Domain, Refusal, affiliates, campaigns,
+    Attempt, Domain, Refusal, affiliates, audit, campaigns,
     coupon_terms::{MAX_NAME, Terms},
     owed::{self, Call},
     page::{self, Order, Page, PageArgs},
@@ -141,9 +141,11 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
         .exec_without_returning(&txn)
         .await?;
     let operation = owed::owe_in_txn(&txn, domain, scope, &creation(&coupon), connected).await?;
+    let entry = audit::Entry::created("coupon.created", coupon.id, &coupon)?;
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        undo_creation(domain, operation, coupon.id).await?;
+        undo_creation(domain, actor, operation, &coupon, &refusal).await?;
         return Err(rejected(&refusal));
     }
     reread(domain, scope, coupon.id).await
@@ -188,12 +190,22 @@ fn creation(coupon: &coupon::Model) -> Call {
 }
 
 /// Takes back a coupon that Stripe refused, unless somebody already minted on it.
-async fn undo_creation(domain: &Domain, operation: Uuid, id: CouponId) -> Result<()> {
+async fn undo_creation(
+    domain: &Domain,
+    actor: &Actor,
+    operation: Uuid,
+    coupon: &coupon::Model,
+    refusal: &Refusal,
+) -> Result<()> {
+    let id = coupon.id;
     let txn = domain.db.begin().await?;
     let codes = code::Entity::find().filter(code::Column::CouponId.eq(id));
     if codes.one(&txn).await?.is_none() {
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         coupon::Entity::delete_by_id(id).exec(&txn).await?;
+        let entry = audit::Entry::removed("coupon.refused_by_stripe", id, coupon)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     }
     txn.commit().await?;
     Ok(())
@@ -249,6 +261,8 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         let name = after.name.clone();
         owed = Some(owed::owe_in_txn(&txn, domain, scope, &Call::RenameCoupon { id, name }, connected).await?);
     }
+    let entry = audit::Entry::changed("coupon.updated", id, &before, &after)?;
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     if let Some(operation) = owed.filter(|_| connected)
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
@@ -258,7 +272,7 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         // Only what this call has changed, in case somebody else has changed the rest meanwhile.
         let mut undo = coupon::ActiveModel {
             id: Set(id),
-            name: Set(before.name),
+            name: Set(before.name.clone()),
             ..Default::default()
         };
         if input.overrides_click_attribution.is_some() {
@@ -270,7 +284,10 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         if input.archived.is_some() {
             undo.archived = Set(before.archived);
         }
-        undo.update(&txn).await?;
+        let undone = undo.update(&txn).await?;
+        let entry = audit::Entry::changed("coupon.refused_by_stripe", id, &after, &undone)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;
         return Err(rejected(&refusal));
     }
@@ -288,9 +305,11 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Coup
     let txn = domain.db.begin().await?;
     let row = find(&txn, scope, id).await?;
     let coupon = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let mut change: coupon::ActiveModel = coupon.into();
+    let mut change: coupon::ActiveModel = coupon.clone().into();
     change.deleted_at = Set(Some(domain.clock.now()));
-    change.update(&txn).await?;
+    let deleted = change.update(&txn).await?;
+    let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     code::Entity::update_many()
         .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
         .filter(code::Column::CouponId.eq(id))

@@ -4,7 +4,9 @@
 //! helpers that need one end in `_in_txn`.
 
 pub mod affiliates;
+pub mod api_keys;
 pub mod attribution;
+pub mod audit;
 mod brand_secrets;
 pub mod brands;
 mod campaign_rules;

@@ -1,9 +1,13 @@
 //! The one door to tenant-owned rows: [`find`] takes the caller's scope, and there is no other way to them for GraphQL
 //! or REST. A test sees to it that no resolver or handler goes round.
 
-use entity::{affiliate, affiliate_campaign, campaign, code, conversion, coupon, feed_event, id::AffiliateId};
+use entity::{
+    affiliate, affiliate_campaign, api_key, audit_entry, campaign, code, conversion, coupon, feed_event,
+    id::AffiliateId,
+};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::SelectStatement,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 
 use crate::auth::Scope;
@@ -40,6 +44,11 @@ fn campaigns_of(affiliate: AffiliateId) -> SelectStatement {
         .column(affiliate_campaign::Column::CampaignId)
         .filter(affiliate_campaign::Column::AffiliateId.eq(affiliate))
         .into_query()
+}
+
+/// Nothing at all.
+fn none() -> Condition {
+    Condition::all().add(Expr::val(1).eq(0))
 }
 
 fn all_of(conditions: impl IntoIterator<Item = sea_orm::sea_query::SimpleExpr>) -> Condition {
@@ -137,5 +146,32 @@ impl Owned for feed_event::Entity {
 
     fn visible(scope: &Scope) -> Condition {
         for_affiliate(scope, |own| all_of([feed_event::Column::AffiliateId.eq(own)]))
+    }
+}
+
+impl Owned for api_key::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            api_key::Column::BrandId.eq(scope.brand),
+            api_key::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |_| none())
+    }
+}
+
+impl Owned for audit_entry::Entity {
+    /// What is of no mode is of both.
+    fn of_brand(scope: &Scope) -> Condition {
+        let of_mode = Condition::any()
+            .add(audit_entry::Column::Livemode.is_null())
+            .add(audit_entry::Column::Livemode.eq(scope.livemode));
+        all_of([audit_entry::Column::BrandId.eq(scope.brand)]).add(of_mode)
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |_| none())
     }
 }

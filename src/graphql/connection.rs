@@ -8,7 +8,9 @@ use async_graphql::{
 use super::{context::ContextExt, errors::graphql_error};
 use crate::{
     domain::{
-        affiliates, campaigns, codes,
+        affiliates, api_keys,
+        audit::{self, AuditFilter},
+        campaigns, codes,
         codes::CodeFilter,
         conversions::{self, ConversionFilter},
         coupons::{self, CouponFilter},
@@ -29,6 +31,8 @@ pub enum Total {
     Codes(CodeFilter),
     Conversions(Box<ConversionFilter>),
     Stats(CodeFilter),
+    ApiKeys,
+    Audit(Box<AuditFilter>),
 }
 
 #[Object]
@@ -50,6 +54,8 @@ impl Total {
             Self::Codes(filter) => codes::count(domain, actor, filter).await,
             Self::Conversions(filter) => conversions::count(domain, actor, filter).await,
             Self::Stats(filter) => stats::count(domain, actor, filter).await,
+            Self::ApiKeys => api_keys::count(domain, actor).await,
+            Self::Audit(filter) => audit::count(domain, actor, filter).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Objects carry the loaders of the request, or of the event of a subscription, that they were read in.
 
 pub mod affiliates;
+pub mod api_keys;
+pub mod audit;
 pub mod campaigns;
 pub mod codes;
 pub mod connection;

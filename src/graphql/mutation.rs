@@ -9,6 +9,10 @@ use super::{
         Affiliate, CreateAffiliateInput, CreateAffiliatePayload, UpdateAffiliateStatusInput,
         UpdateAffiliateStatusPayload,
     },
+    api_keys::{
+        ApiKey, CreateApiKeyInput, CreateApiKeyPayload, RevokeApiKeyInput, RevokeApiKeyPayload, RotateApiKeyInput,
+        RotateApiKeyPayload,
+    },
     campaigns::{Campaign, CreateCampaignInput, CreateCampaignPayload, UpdateCampaignInput, UpdateCampaignPayload},
     codes::{
         AffiliateCode, DeactivateAffiliateCodeInput, DeactivateAffiliateCodePayload, MintAffiliateCodeInput,
@@ -24,7 +28,7 @@ use super::{
 };
 use crate::{
     auth::{Actor, Operation},
-    domain::{Domain, affiliates, campaigns, codes, coupons},
+    domain::{Domain, affiliates, api_keys, campaigns, codes, coupons},
     error::{Error, Result},
 };
 
@@ -234,5 +238,45 @@ impl Mutation {
             affiliate_code,
             user_errors,
         })
+    }
+
+    /// Makes an API key for the mode of your token. It is shown this once. For owners.
+    #[graphql(guard = "May(Operation::ManageApiKeys)")]
+    async fn create_api_key(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateApiKeyInput,
+    ) -> async_graphql::Result<CreateApiKeyPayload> {
+        let done = call(ctx, async |domain, actor| {
+            api_keys::create(domain, actor, input.into()).await
+        });
+        Ok(CreateApiKeyPayload::new(payload(done.await.map(|(made, _)| made))?))
+    }
+
+    /// Makes an API key that takes over from another, which goes on for some hours. It is shown this once. For owners.
+    #[graphql(guard = "May(Operation::ManageApiKeys)")]
+    async fn rotate_api_key(
+        &self,
+        ctx: &Context<'_>,
+        input: RotateApiKeyInput,
+    ) -> async_graphql::Result<RotateApiKeyPayload> {
+        let done = call(ctx, async |domain, actor| {
+            api_keys::rotate(domain, actor, known(input.key_id())?, input.overlap_hours).await
+        });
+        Ok(RotateApiKeyPayload::new(payload(done.await.map(|(made, _)| made))?))
+    }
+
+    /// Ends an API key at once: within a second it opens nothing any more, and its sockets are closed. For owners.
+    #[graphql(guard = "May(Operation::ManageApiKeys)")]
+    async fn revoke_api_key(
+        &self,
+        ctx: &Context<'_>,
+        input: RevokeApiKeyInput,
+    ) -> async_graphql::Result<RevokeApiKeyPayload> {
+        let done = call(ctx, async |domain, actor| {
+            api_keys::revoke(domain, actor, known(input.key_id())?).await
+        });
+        let (api_key, user_errors) = payload(done.await.map(|(row, _)| ApiKey { row: Arc::new(row) }))?;
+        Ok(RevokeApiKeyPayload { api_key, user_errors })
     }
 }

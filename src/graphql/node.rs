@@ -1,14 +1,14 @@
 //! Relay's global object identification: the id's prefix says which table it is of.
 
 use async_graphql::{Context, ID, Interface};
-use entity::id::{AffiliateId, CampaignId, CodeId, ConversionId, CouponId};
+use entity::id::{AffiliateId, ApiKeyId, AuditEntryId, CampaignId, CodeId, ConversionId, CouponId};
 
 use super::{
-    affiliates::Affiliate, campaigns::Campaign, codes::AffiliateCode, context::ContextExt, conversions::Conversion,
-    coupons::CampaignCoupon, scalars::id,
+    affiliates::Affiliate, api_keys::ApiKey, audit::AuditEntry, campaigns::Campaign, codes::AffiliateCode,
+    context::ContextExt, conversions::Conversion, coupons::CampaignCoupon, scalars::id,
 };
 use crate::{
-    domain::{affiliates, campaigns, codes, conversions, coupons},
+    domain::{affiliates, api_keys, audit, campaigns, codes, conversions, coupons},
     error::Result,
 };
 
@@ -21,6 +21,8 @@ pub enum Node {
     CampaignCoupon(CampaignCoupon),
     AffiliateCode(AffiliateCode),
     Conversion(Conversion),
+    ApiKey(ApiKey),
+    AuditEntry(AuditEntry),
 }
 
 /// Finds an object of any kind; `None` for what does not exist and for what is not the caller's.
@@ -28,22 +30,24 @@ pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
     let (domain, requester) = (ctx.domain()?, ctx.requester()?);
     let (actor, loaders) = (&requester.actor, &requester.loaders);
     macro_rules! kind {
-        ($id:ty, $module:ident, $node:ident) => {
+        ($id:ty, $module:ident, $node:ident $(, $loaders:ident)?) => {
             if let Some(id) = id::<$id>(given) {
                 let found = $module::get(domain, actor, id).await?;
                 return Ok(found.map(|row| {
                     Node::$node($node {
                         row: row.into(),
-                        loaders: loaders.clone(),
+                        $($loaders: loaders.clone(),)?
                     })
                 }));
             }
         };
     }
-    kind!(CampaignId, campaigns, Campaign);
-    kind!(AffiliateId, affiliates, Affiliate);
-    kind!(CouponId, coupons, CampaignCoupon);
-    kind!(CodeId, codes, AffiliateCode);
-    kind!(ConversionId, conversions, Conversion);
+    kind!(CampaignId, campaigns, Campaign, loaders);
+    kind!(AffiliateId, affiliates, Affiliate, loaders);
+    kind!(CouponId, coupons, CampaignCoupon, loaders);
+    kind!(CodeId, codes, AffiliateCode, loaders);
+    kind!(ConversionId, conversions, Conversion, loaders);
+    kind!(ApiKeyId, api_keys, ApiKey);
+    kind!(AuditEntryId, audit, AuditEntry);
     Ok(None)
 }

@@ -6,6 +6,8 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     affiliates::Affiliate,
+    api_keys::ApiKey,
+    audit::{AuditEntry, AuditLogFilter},
     campaigns::Campaign,
     codes::AffiliateCode,
     connection::{self, List, Maybe, Total, list, look_up},
@@ -20,7 +22,12 @@ use super::{
 use crate::{
     auth::Operation,
     domain::{
-        self, Domain, affiliates, campaigns, codes, codes::CodeFilter, conversions, coupons, coupons::CouponFilter,
+        self, Domain, affiliates, api_keys,
+        audit::{self, AuditFilter},
+        campaigns, codes,
+        codes::CodeFilter,
+        conversions, coupons,
+        coupons::CouponFilter,
         page::Place,
     },
     error::Error,
@@ -260,5 +267,50 @@ impl Query {
         };
         let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);
         list(page, Total::Stats(filter), place, node)
+    }
+
+    /// The API keys of the mode of your token, oldest first, those that are over included. For owners.
+    #[graphql(
+        guard = "May(Operation::ManageApiKeys)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn api_keys(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<ApiKey>> {
+        let (domain, requester) = parts(ctx)?;
+        let page = api_keys::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
+        let node = |row| ApiKey { row: Arc::new(row) };
+        list(page, Total::ApiKeys, |row| Place::of(row.id.0), node)
+    }
+
+    /// Who changed what, the newest first: what concerns the mode of your token, and what concerns both. For owners.
+    #[graphql(
+        guard = "May(Operation::ReadAuditLog)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn audit_log(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AuditLogFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<AuditEntry>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter: AuditFilter = filter.unwrap_or_default().into();
+        let args = connection::args(first, after, last, before);
+        let page = audit::list(domain, &requester.actor, &filter, &args).await;
+        let place = |row: &entity::audit_entry::Model| Place {
+            at: Some(row.at),
+            id: row.id.0,
+        };
+        let node = |row| AuditEntry { row: Arc::new(row) };
+        list(page, Total::Audit(Box::new(filter)), place, node)
     }
 }
