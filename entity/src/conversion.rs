@@ -56,6 +56,8 @@ pub struct Model {
     pub commission_currency: String,
     /// When the commission is due.
     pub hold_until: DateTimeUtc,
+    /// As Stripe has it; not for affiliates.
+    pub customer_email: Option<String>,
     /// JSON, a list of steps.
     pub attribution_trail: String,
     pub occurred_at: DateTimeUtc,

@@ -8,6 +8,7 @@ mod m0005_sales;
 mod m0006_feed;
 mod m0008_api_keys;
 mod m0009_audit_log;
+mod m0010_customers;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_feed::Migration),
             Box::new(m0008_api_keys::Migration),
             Box::new(m0009_audit_log::Migration),
+            Box::new(m0010_customers::Migration),
         ]
     }
 }

@@ -188,3 +188,35 @@ pub fn source(row: &conversion::Model) -> String {
         (AttributionMethod::S2s, _) => "S2S".to_owned(),
     }
 }
+
+/// The customer's e-mail; an affiliate is shown enough of it to tell two customers apart, and no more.
+pub fn customer_email(row: &conversion::Model, actor: &Actor) -> Option<String> {
+    let email = row.customer_email.as_deref()?;
+    Some(if actor.scope.affiliate.is_some() {
+        masked(email)
+    } else {
+        email.to_owned()
+    })
+}
+
+/// `jane@shop.example.com` becomes `j***@s***.com`.
+fn masked(email: &str) -> String {
+    let (local, host) = email.split_once('@').unwrap_or((email, ""));
+    let (name, top) = host.rsplit_once('.').unwrap_or((host, ""));
+    let first = |text: &str| text.chars().next().map(String::from).unwrap_or_default();
+    let dot = if top.is_empty() { "" } else { "." };
+    format!("{}***@{}***{dot}{top}", first(local), first(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_address_shows_two_letters_and_the_top_level() {
+        assert_eq!(masked("jane@shop.example.com"), "j***@s***.com");
+        assert_eq!(masked("j@x"), "j***@x***");
+        assert_eq!(masked("nobody"), "n***@***");
+        assert_eq!(masked("éva@müller.example"), "é***@m***.example");
+    }
+}

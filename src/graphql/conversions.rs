@@ -185,6 +185,12 @@ impl Conversion {
         }))
     }
 
+    /// The customer's e-mail, if Stripe told; for affiliates masked, as `j***@e***.com`.
+    async fn customer_email(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<String>> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        Ok(conversions::customer_email(&self.row, actor))
+    }
+
     /// Why it is credited as it is: the reasons in the order in which the rules spoke.
     /// An affiliate is not told of other affiliates' codes.
     async fn attribution_trail(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<AttributionStep>> {

@@ -185,6 +185,7 @@ impl Writer<'_> {
             commission: projected.earned - projected.clawed_back,
             commission_currency: projected.commission_currency.to_string(),
             hold_until: projected.hold_until,
+            customer_email: projected.customer_email.clone(),
             attribution_trail: serde_json::to_string(&projected.trail)?,
             occurred_at: projected.occurred_at,
             recorded_at: old.map_or(self.now, |old| old.recorded_at),

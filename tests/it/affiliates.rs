@@ -41,7 +41,7 @@ both! {
 
     async fn bad_input_is_a_mistake_on_its_field_and_changes_nothing(app: &TestApp) {
         let campaign = app.max().campaign(CampaignSpec::default()).await;
-        let before = app.state().await;
+        let before = app.everything().await;
         let unknown = "cmp_00000000000070008000000000000000";
         let invalid = |field: &str| mistake("INVALID", field);
         let cases = [
@@ -72,19 +72,19 @@ both! {
                 "{input}"
             );
         }
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 
     async fn an_e_mail_is_taken_whatever_its_case(app: &TestApp) {
         let campaign = app.max().campaign(CampaignSpec::default()).await;
         app.max().new_affiliate("Sarah", &[&campaign]).await;
-        let before = app.state().await;
+        let before = app.everything().await;
         let again = input(&campaign, "email", "SARAH@Affiliates.Example");
         assert_eq!(
             app.max().mistakes("createAffiliate", "affiliate", again).await,
             [mistake("TAKEN", "email")]
         );
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 
     async fn two_who_are_created_at_the_same_time_under_one_e_mail_are_one(app: &TestApp) {
@@ -133,7 +133,7 @@ both! {
 
     async fn a_status_of_an_unknown_affiliate_or_with_too_long_a_reason_changes_nothing(app: &TestApp) {
         let stage = app.stage().await;
-        let before = app.state().await;
+        let before = app.everything().await;
         let unknown = json!({ "id": "aff_00000000000070008000000000000000", "status": "REJECTED" });
         let long = json!({ "id": stage.sarah, "status": "REJECTED", "reason": "x".repeat(1001) });
         let mistakes = async |input| app.max().mistakes("updateAffiliateStatus", "affiliate", input).await;
@@ -145,7 +145,7 @@ both! {
             .try_mutate("updateAffiliateStatus", "affiliate { id }", wrong)
             .await;
         assert_eq!(answer.codes(), ["BAD_USER_INPUT"]);
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 }
 

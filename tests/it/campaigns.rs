@@ -90,7 +90,7 @@ both! {
 
     async fn bad_input_is_a_mistake_on_its_field_and_changes_nothing(app: &TestApp) {
         let campaign = app.max().campaign(CampaignSpec::default()).await;
-        let before = app.state().await;
+        let before = app.everything().await;
         for (input, expected) in refused() {
             assert_eq!(
                 app.max().mistakes("createCampaign", "campaign", input.clone()).await,
@@ -106,7 +106,7 @@ both! {
                 "{input}"
             );
         }
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 
     async fn all_mistakes_are_told_at_once(app: &TestApp) {
@@ -117,7 +117,7 @@ both! {
     }
 
     async fn values_of_the_wrong_type_are_bad_user_input_and_change_nothing(app: &TestApp) {
-        let before = app.state().await;
+        let before = app.everything().await;
         let both_kinds = json!({ "percent": "20", "flat": { "minorUnits": 1, "currency": "USD" } });
         let cases = [
             but("name", 7),
@@ -141,7 +141,7 @@ both! {
                 .await;
             assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{input}: {}", answer.body);
         }
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 
     async fn an_update_changes_what_is_given_and_appends_a_rule_only_when_the_commission_changes(app: &TestApp) {
@@ -184,7 +184,7 @@ both! {
     }
 
     async fn an_unknown_campaign_is_not_found(app: &TestApp) {
-        let before = app.state().await;
+        let before = app.everything().await;
         for id in [
             "cmp_00000000000070008000000000000000",
             "cmp_1",
@@ -197,6 +197,6 @@ both! {
                 .await;
             assert_eq!(mistakes, [mistake("NOT_FOUND", "id")], "{id}");
         }
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 }

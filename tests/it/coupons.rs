@@ -151,7 +151,7 @@ both! {
 
     async fn bad_input_is_a_mistake_on_its_field_and_changes_nothing(app: &TestApp) {
         let stage = app.stage().await;
-        let (before, writes) = (app.state().await, app.writes());
+        let (before, writes) = (app.everything().await, app.writes());
         for (input, code, field) in refused(app, &stage) {
             let mistakes = app
                 .max()
@@ -159,12 +159,12 @@ both! {
                 .await;
             assert_eq!(mistakes, [mistake(code, field)], "{input}");
         }
-        assert_eq!((app.state().await, app.writes()), (before, writes));
+        assert_eq!((app.everything().await, app.writes()), (before, writes));
     }
 
     async fn values_of_the_wrong_type_are_bad_user_input(app: &TestApp) {
         let stage = app.stage().await;
-        let before = app.state().await;
+        let before = app.everything().await;
         let but = |field: &str, value: Value| {
             CouponSpec::default()
                 .with("campaignId", stage.campaign.as_str())
@@ -190,13 +190,13 @@ both! {
                 .await;
             assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{input}: {}", answer.body);
         }
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 
     async fn an_exclusive_coupon_is_for_an_affiliate_of_its_campaign(app: &TestApp) {
         let stage = app.stage().await;
         let other = app.max().campaign(CampaignSpec::default().with("name", "Other")).await;
-        let before = app.state().await;
+        let before = app.everything().await;
         let input = CouponSpec::default()
             .with("campaignId", other)
             .with("affiliateId", stage.sarah.as_str())
@@ -206,7 +206,7 @@ both! {
             .mistakes("createCampaignCoupon", "campaignCoupon", input)
             .await;
         assert_eq!(mistakes, [mistake("INVALID", "affiliateId")]);
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
         let input = CouponSpec::default()
             .with("campaignId", stage.campaign)
             .with("affiliateId", stage.sarah.as_str())

@@ -113,7 +113,7 @@ both! {
             for (list, connection) in data.as_object().unwrap() {
                 assert_eq!(connection["totalCount"], 0, "{list}");
             }
-            let before = app.state().await;
+            let before = app.everything().await;
             let mistakes = stranger
                 .mistakes(
                     "mintAffiliateCode",
@@ -122,7 +122,7 @@ both! {
                 )
                 .await;
             assert_eq!(mistakes, [mistake("NOT_FOUND", "affiliateId")]);
-            assert_eq!(app.state().await, before);
+            assert_eq!(app.everything().await, before);
         }
     }
 

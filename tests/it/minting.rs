@@ -15,9 +15,9 @@ async fn sarah_mints(app: &TestApp, stage: &Stage, coupon: &str) -> Mistakes {
 
 /// That minting is refused with this, and that nothing changes.
 async fn refused(app: &TestApp, stage: &Stage, coupon: &str, code: &str, field: &str) {
-    let (before, writes) = (app.state().await, app.writes());
+    let (before, writes) = (app.everything().await, app.writes());
     assert_eq!(sarah_mints(app, stage, coupon).await, [mistake(code, field)]);
-    assert_eq!((app.state().await, app.writes()), (before, writes));
+    assert_eq!((app.everything().await, app.writes()), (before, writes));
 }
 
 async fn change_coupon(app: &TestApp, coupon: &str, field: &str, value: bool) {
@@ -67,7 +67,7 @@ both! {
 
     async fn an_affiliate_mints_for_nobody_else(app: &TestApp) {
         let stage = app.stage().await;
-        let (before, writes) = (app.state().await, app.writes());
+        let (before, writes) = (app.everything().await, app.writes());
         for affiliate in [stage.bob.as_str(), "aff_00000000000070008000000000000000", "nonsense"] {
             let input = json!({ "couponId": stage.coupon, "affiliateId": affiliate });
             let mistakes = app
@@ -76,7 +76,7 @@ both! {
                 .await;
             assert_eq!(mistakes, [mistake("NOT_FOUND", "affiliateId")], "{affiliate}");
         }
-        assert_eq!((app.state().await, app.writes()), (before, writes));
+        assert_eq!((app.everything().await, app.writes()), (before, writes));
     }
 
     async fn each_switch_stops_new_codes_and_leaves_the_minted_ones_working(app: &TestApp) {
@@ -124,10 +124,10 @@ both! {
             json!({ "node": null, "campaignCoupons": { "nodes": [{ "id": stage.coupon }] } })
         );
         let input = json!({ "couponId": bobs, "affiliateId": stage.sarah });
-        let before = app.state().await;
+        let before = app.everything().await;
         let mistakes = app.max().mistakes("mintAffiliateCode", "affiliateCode", input).await;
         assert_eq!(mistakes, [mistake("INVALID", "affiliateId")]);
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
         app.max().mint(&bobs, &stage.bob, "BOB-ONLY").await;
     }
 
@@ -139,11 +139,11 @@ both! {
             .await;
         let coupon = app.max().coupon(&elsewhere, CouponSpec::default()).await;
         refused(app, &stage, &coupon, "NOT_FOUND", "couponId").await;
-        let before = app.state().await;
+        let before = app.everything().await;
         let input = json!({ "couponId": coupon, "affiliateId": stage.sarah });
         let mistakes = app.max().mistakes("mintAffiliateCode", "affiliateCode", input).await;
         assert_eq!(mistakes, [mistake("INVALID", "affiliateId")]);
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
         let query = format!(
             "{{ campaigns {{ nodes {{ id }} }} campaign(id: \"{elsewhere}\") {{ id }} node(id: \"{coupon}\") {{ id }} }}"
         );
@@ -157,7 +157,7 @@ both! {
     async fn a_manager_needs_an_affiliate_a_coupon_and_an_approval(app: &TestApp) {
         let stage = app.stage().await;
         app.max().set_status(&stage.bob, "PENDING").await;
-        let (before, writes) = (app.state().await, app.writes());
+        let (before, writes) = (app.everything().await, app.writes());
         let cases = [
             (json!({ "couponId": stage.coupon }), mistake("INVALID", "affiliateId")),
             (
@@ -182,7 +182,7 @@ both! {
                 "{input}"
             );
         }
-        assert_eq!((app.state().await, app.writes()), (before, writes));
+        assert_eq!((app.everything().await, app.writes()), (before, writes));
     }
 
     async fn an_expired_or_deleted_coupon_mints_nothing(app: &TestApp) {

@@ -87,7 +87,7 @@ both! {
     }
 
     async fn a_mutation_by_get_and_a_form_are_refused_and_change_nothing(app: &TestApp) {
-        let before = app.state().await;
+        let before = app.everything().await;
         let token = app.token(rekomi::auth::Role::Owner, None, None);
         let url = format!("{}/graphql", app.instance.base);
         let mutation = "mutation { createCampaign(input: { name: \"X\", landingUrl: \"https://x.example\", commission: { percent: \"1\" } }) { campaign { id } } }";
@@ -116,7 +116,7 @@ both! {
                 "{kind}"
             );
         }
-        assert_eq!(app.state().await, before);
+        assert_eq!(app.everything().await, before);
     }
 
     async fn too_large_too_deep_and_too_much_are_refused(app: &TestApp) {

@@ -1,10 +1,13 @@
-//! No token sees another brand's rows: not by id, filter, cursor or count, and not by what a mutation says.
+//! What affiliates see of a brand: their own, and nothing of each other. What a brand sees of another is walked in
+//! `tenancy_walk.rs`.
 
-use crate::support::*;
+use crate::support::{
+    operations::{World, queries},
+    sdl::Sdl,
+    *,
+};
 
-const UNKNOWN: &str = "00000000000070008000000000000000";
-
-/// Acme with a sale, and what Globex might try to lay hands on.
+/// Acme with a sale of sarah's.
 async fn acme(app: &TestApp) -> (Stage, String) {
     let stage = app.stage().await;
     let sale = app.sale().promo(app.promo("SARAH20")).build();
@@ -14,210 +17,32 @@ async fn acme(app: &TestApp) -> (Stage, String) {
     (stage, conversion)
 }
 
-/// The same text with every id replaced by one that nobody has.
-fn unknown(text: &str, ids: &[&str]) -> String {
-    ids.iter().fold(text.to_owned(), |text, id| {
-        text.replace(id, &format!("{}{UNKNOWN}", &id[..4]))
-    })
-}
-
-fn queries(stage: &Stage, conversion: &str) -> Vec<String> {
-    let Stage {
-        campaign,
-        coupon,
-        sarah,
-        code,
-        ..
-    } = stage;
-    let mut queries: Vec<String> = [campaign, coupon, sarah, code, &conversion.to_owned()]
-        .iter()
-        .map(|id| format!("{{ node(id: \"{id}\") {{ id }} }}"))
-        .collect();
-    for (field, id) in [
-        ("campaign", campaign.as_str()),
-        ("affiliate", sarah),
-        ("conversion", conversion),
-    ] {
-        queries.push(format!("{{ {field}(id: \"{id}\") {{ id }} }}"));
+/// All that a caller can be told by queries, with everything of its world as arguments, and with none.
+async fn told(caller: &Caller, world: &World) -> String {
+    let sdl = Sdl::served();
+    let mut told = String::new();
+    for specimen in queries() {
+        let Some(variables) = specimen.variables(world) else {
+            continue;
+        };
+        let answer = caller.ask(&specimen.document(&sdl), variables).await;
+        told.push_str(&answer.body.to_string());
+        if specimen.field == "node"
+            || !sdl
+                .field("Query", specimen.field)
+                .arguments
+                .iter()
+                .all(|it| it.node.ty.node.nullable)
+        {
+            continue;
+        }
+        let answer = caller.ask(&sdl.document("Query", specimen.field, &[]), json!({})).await;
+        told.push_str(&answer.body.to_string());
     }
-    let filtered = [
-        (
-            "campaignCoupons",
-            format!("(campaignId: \"{campaign}\", includeArchived: true)"),
-        ),
-        ("affiliateCodes", format!("(affiliateId: \"{sarah}\")")),
-        ("affiliateCodes", format!("(couponId: \"{coupon}\")")),
-        ("conversions", format!("(filter: {{ campaignId: \"{campaign}\" }})")),
-        ("conversions", format!("(filter: {{ affiliateId: \"{sarah}\" }})")),
-        ("conversions", format!("(filter: {{ codeId: \"{code}\" }})")),
-        ("conversions", "(filter: { couponCode: \"SARAH20\" })".to_owned()),
-        (
-            "codeRedemptionStats",
-            format!("(filter: {{ campaignId: \"{campaign}\" }})"),
-        ),
-        (
-            "codeRedemptionStats",
-            format!("(filter: {{ affiliateId: \"{sarah}\" }})"),
-        ),
-        ("codeRedemptionStats", format!("(filter: {{ codeId: \"{code}\" }})")),
-        ("codeRedemptionStats", format!("(filter: {{ couponId: \"{coupon}\" }})")),
-        ("campaigns", String::new()),
-        ("campaignCoupons", "(includeArchived: true)".to_owned()),
-        ("affiliates", String::new()),
-        ("affiliateCodes", String::new()),
-        ("conversions", String::new()),
-        ("codeRedemptionStats", String::new()),
-    ];
-    let listed = |(field, arguments)| {
-        format!(
-            "{{ {field}{arguments} {{ totalCount edges {{ cursor }} pageInfo {{ hasNextPage hasPreviousPage }} }} }}"
-        )
-    };
-    queries.extend(filtered.map(listed));
-    queries
-}
-
-/// Inputs with Acme's ids, and the field that they are not found on.
-fn mutations(stage: &Stage, own: &Stage) -> Vec<(&'static str, &'static str, Value, &'static str)> {
-    let Stage {
-        campaign,
-        coupon,
-        sarah,
-        code,
-        ..
-    } = stage;
-    let with = |spec: CouponSpec, field: &str, value: &str| {
-        spec.with("campaignId", own.campaign.as_str()).with(field, value).input
-    };
-    vec![
-        (
-            "updateCampaign",
-            "campaign",
-            json!({ "id": campaign, "name": "Ours" }),
-            "id",
-        ),
-        (
-            "createAffiliate",
-            "affiliate",
-            json!({ "name": "X", "email": "x@x.example", "campaignIds": [campaign] }),
-            "campaignIds",
-        ),
-        (
-            "updateAffiliateStatus",
-            "affiliate",
-            json!({ "id": sarah, "status": "REJECTED" }),
-            "id",
-        ),
-        (
-            "createCampaignCoupon",
-            "campaignCoupon",
-            with(CouponSpec::default(), "campaignId", campaign),
-            "campaignId",
-        ),
-        (
-            "createCampaignCoupon",
-            "campaignCoupon",
-            with(CouponSpec::default(), "affiliateId", sarah),
-            "affiliateId",
-        ),
-        (
-            "updateCampaignCoupon",
-            "campaignCoupon",
-            json!({ "id": coupon, "name": "Ours" }),
-            "id",
-        ),
-        ("deleteCampaignCoupon", "deletedId", json!({ "id": coupon }), "id"),
-        (
-            "mintAffiliateCode",
-            "affiliateCode",
-            json!({ "couponId": coupon, "affiliateId": own.sarah }),
-            "couponId",
-        ),
-        (
-            "mintAffiliateCode",
-            "affiliateCode",
-            json!({ "couponId": own.coupon, "affiliateId": sarah }),
-            "affiliateId",
-        ),
-        ("deactivateAffiliateCode", "affiliateCode", json!({ "id": code }), "id"),
-        ("reactivateAffiliateCode", "affiliateCode", json!({ "id": code }), "id"),
-    ]
+    told
 }
 
 both! {
-    async fn another_brands_ids_are_answered_like_ids_that_do_not_exist(app: &TestApp) {
-        let (stage, conversion) = acme(app).await;
-        let globex = app.globex_owner();
-        let ids = [&stage.campaign, &stage.coupon, &stage.sarah, &stage.code, &conversion].map(String::as_str);
-        for query in queries(&stage, &conversion) {
-            let theirs = globex.ask(&query, json!({})).await;
-            let nobodys = globex.ask(&unknown(&query, &ids), json!({})).await;
-            assert_eq!(
-                (theirs.status, &theirs.body),
-                (nobodys.status, &nobodys.body),
-                "{query}"
-            );
-            let data = theirs.data();
-            let answer = data.as_object().unwrap().values().next().unwrap();
-            assert!(
-                answer.is_null() || answer["totalCount"] == 0 && answer["edges"] == json!([]),
-                "{query}: {answer}"
-            );
-            let own = app.olivia().query(&query).await;
-            let own = own.as_object().unwrap().values().next().unwrap();
-            assert!(
-                own.is_object() && own["totalCount"] != 0,
-                "Acme sees it: {query}: {own}"
-            );
-        }
-    }
-
-    async fn another_brands_ids_are_not_found_in_any_mutation_and_nothing_changes(app: &TestApp) {
-        let (stage, _) = acme(app).await;
-        let globex = app.globex_owner();
-        let own = cast::set_stage(&globex, CampaignSpec::default(), CouponSpec::default()).await;
-        let (before, writes) = (app.state().await, app.writes());
-        for (mutation, object, input, field) in mutations(&stage, &own) {
-            assert_eq!(
-                globex.mistakes(mutation, object, input.clone()).await,
-                [mistake("NOT_FOUND", field)],
-                "{mutation} {input}"
-            );
-        }
-        assert_eq!((app.state().await, app.writes()), (before, writes));
-    }
-
-    async fn another_brands_cursors_open_nothing(app: &TestApp) {
-        acme(app).await;
-        let globex = app.globex_owner();
-        for list in [
-            "campaigns",
-            "affiliates",
-            "affiliateCodes",
-            "conversions",
-            "codeRedemptionStats",
-            "campaignCoupons",
-        ] {
-            let data = app.ana().query(&format!("{{ {list} {{ edges {{ cursor }} }} }}")).await;
-            let cursor = data[list]["edges"][0]["cursor"].as_str().unwrap();
-            for arguments in [
-                format!("after: \"{cursor}\""),
-                format!("before: \"{cursor}\", last: 10"),
-            ] {
-                let data = globex
-                    .query(&format!(
-                        "{{ {list}({arguments}) {{ totalCount edges {{ cursor }} }} }}"
-                    ))
-                    .await;
-                assert_eq!(
-                    data[list],
-                    json!({ "totalCount": 0, "edges": [] }),
-                    "{list} {arguments}"
-                );
-            }
-        }
-    }
-
     async fn affiliates_do_not_see_each_other(app: &TestApp) {
         let (stage, conversion) = acme(app).await;
         app.max().mint(&stage.coupon, &stage.bob, "BOB20").await;
@@ -265,20 +90,35 @@ both! {
         );
     }
 
-    async fn one_brands_event_never_touches_anothers_sale(app: &TestApp) {
-        app.stage().await;
-        let globex = app.globex_owner();
-        cast::set_stage(&globex, CampaignSpec::default(), CouponSpec::default()).await;
-        let mut sale = app.sale().promo(app.promo("SARAH20")).build();
+    async fn all_that_an_affiliate_can_ask_tells_nothing_of_others_or_of_customers(app: &TestApp) {
+        let mut own = app.world(&app.acme, "sarah").await;
+        own.extend(app.affiliate_cursors(&own["affiliate"]).await);
+        let neighbour = app.neighbours_world("bob").await;
+        // Bob's campaign pays what nobody else's does, and his sale is of another amount.
+        let rate = json!({ "id": neighbour["campaign"], "name": "Secret", "commission": { "percent": "37.77" } });
+        app.max().make("updateCampaign", "campaign", "id", rate).await;
+        let sale = app.sale().promo(app.promo("BOB")).price(98_765).build();
         sale.sync(&app.acme.stripe);
         app.deliver(&sale.start(Shape::Endive)).await;
-        // The very same ids, told to Globex: a refund of a sale that Globex does not have.
-        let refund = sale.refund(Shape::Acacia, None, Paid::First);
-        app.deliver_to(&app.globex, &refund).await;
-        assert_eq!(
-            app.told().await,
-            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
-        );
-        assert_eq!(globex.told().await, [""; 0]);
+        let email = app.ana().query("{ conversions { nodes { customerEmail } } }").await;
+        let email = email["conversions"]["nodes"][0]["customerEmail"].as_str().unwrap().to_owned();
+
+        let sarah = app.affiliate(&own["affiliate"]);
+        let told_to_sarah = told(&sarah, &own).await;
+        let told_to_ana = told(&app.ana(), &own).await;
+        let secret = ["campaign", "affiliate", "coupon", "code", "conversion"].map(|name| neighbour[name].clone());
+        let more = [&email, "\"BOB\"", "bob@affiliates.example", "37.77", "Secret", &own["other_affiliate"], "sarah.two"];
+        for text in secret.iter().map(String::as_str).chain(more) {
+            assert!(!told_to_sarah.contains(text), "an affiliate is told {text}");
+            assert!(told_to_ana.contains(text), "an analyst is told {text}: otherwise this test finds nothing");
+        }
+        assert!(told_to_sarah.contains("***@") && told_to_sarah.contains(&own["conversion"]));
+        let counts = sarah
+            .query("{ conversions { totalCount } affiliateCodes { totalCount } affiliates { totalCount } campaigns { totalCount } \
+                    campaignCoupons { totalCount } codeRedemptionStats { totalCount } }")
+            .await;
+        for (list, count) in counts.as_object().unwrap() {
+            assert_eq!(count["totalCount"], 1, "{list}");
+        }
     }
 }

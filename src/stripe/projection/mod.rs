@@ -83,6 +83,7 @@ pub struct Conversion {
     pub earned: i64,
     pub clawed_back: i64,
     pub hold_until: DateTime<Utc>,
+    pub customer_email: Option<String>,
     pub trail: Vec<Step>,
     pub occurred_at: DateTime<Utc>,
 }
@@ -224,9 +225,17 @@ fn conversion(
         earned,
         clawed_back,
         hold_until: rule.due(occurred_at),
+        customer_email: part.customer_email.and_then(shown_email),
         trail: decision.trail.clone(),
         occurred_at,
     })
+}
+
+/// An address that the databases can keep; nobody has a longer one (RFC 5321, section 4.5.3.1.3).
+fn shown_email(email: &str) -> Option<String> {
+    let email = email.trim();
+    let good = !email.is_empty() && email.len() <= 254 && !email.chars().any(char::is_control);
+    good.then(|| email.to_owned())
 }
 
 /// The first that holds.

@@ -9,11 +9,15 @@ pub mod database;
 pub mod history;
 pub mod instance;
 pub mod listening;
+pub mod operations;
 pub mod postgres;
 pub mod rng;
+pub mod routes;
+pub mod sdl;
 pub mod socket;
 pub mod told;
 pub mod untouched;
+pub mod worlds;
 
 use std::time::Duration;
 
