@@ -1,4 +1,4 @@
-//! Affiliate codes: minting, given or generated; switching off and on.
+//! Affiliate codes: reading them, and minting, given or generated. `code_switching` switches them off and on.
 //!
 //! **Invariant.** A code's text is unique within brand and mode, also against retired codes: the index says so, not a
 //! look before the leap.
@@ -10,7 +10,7 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, CouponId},
     stripe_operation,
 };
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, Set, SqlErr};
+use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, SqlErr};
 
 use super::{
     Attempt, Domain, Refusal, audit,
@@ -77,7 +77,7 @@ pub async fn get(domain: &Domain, actor: &Actor, id: CodeId) -> Result<Option<co
     find(domain, &actor.scope, id).await
 }
 
-async fn find(domain: &Domain, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
+pub(super) async fn find(domain: &Domain, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
     let filter = CodeFilter {
         code_id: Some(Some(id)),
         ..CodeFilter::default()
@@ -202,7 +202,7 @@ async fn try_mint(
         .ok_or_else(|| Error::Internal("a new code is gone".into()))
 }
 
-fn creation(code: &code::Model, coupon: &coupon::Model) -> Call {
+pub(super) fn creation(code: &code::Model, coupon: &coupon::Model) -> Call {
     Call::CreatePromotionCode {
         id: code.id,
         brand: code.brand_id,
@@ -220,95 +220,6 @@ fn rejected(refusal: &Refusal) -> Error {
         _ => "code",
     };
     Error::user(UserErrorCode::StripeRejected, &[field], refusal.message.clone())
-}
-
-/// Switches a code off, here at once, and at Stripe as soon as it can be.
-///
-/// # Errors
-/// `NOT_FOUND` on `id`.
-pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
-    actor.require(Operation::ManageCodes)?;
-    let (code, operation) = set_active(domain, actor, id, false, None).await?;
-    if let Some(operation) = operation
-        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
-    {
-        owed::refused(domain, operation, &refusal).await?;
-    }
-    Ok(code)
-}
-
-/// Switches a code on again.
-///
-/// # Errors
-/// `NOT_FOUND` on `id`; `PLAN_TIER_REQUIRED`; `INVALID` when its coupon is deleted or has expired; `STRIPE_REJECTED`
-/// with Stripe's reason, and then it is still off.
-pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
-    actor.require(Operation::ManageCodes)?;
-    let scope = &actor.scope;
-    plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
-    let row = find(domain, scope, id).await?;
-    let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let coupon = minting::require_live_coupon(domain, scope, code.coupon_id, "id").await?;
-    // A code that Stripe refused is not there to be switched on: it is made anew.
-    let anew = owed::creation_failed(domain.db.reader(), id).await?.then_some(&coupon);
-    let (code, operation) = set_active(domain, actor, id, true, anew).await?;
-    if let Some(operation) = operation
-        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
-    {
-        let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        let mut change: code::ActiveModel = code.clone().into();
-        change.status = Set(CodeStatus::Inactive);
-        let undone = change.update(&txn).await?;
-        let entry = audit::Entry::changed("code.refused_by_stripe", id, &code, &undone)?;
-        let entry = entry.with("reason", refusal.message.clone());
-        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-        txn.commit().await?;
-        return Err(Error::user(UserErrorCode::StripeRejected, &["id"], refusal.message));
-    }
-    let code = find(domain, scope, id).await?;
-    code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
-}
-
-/// Writes the new status with what it owes; the operation is given where it can be tried at once.
-async fn set_active(
-    domain: &Domain,
-    actor: &Actor,
-    id: CodeId,
-    active: bool,
-    anew: Option<&coupon::Model>,
-) -> Result<(code::Model, Option<uuid::Uuid>)> {
-    let scope = &actor.scope;
-    let connected = domain.outbox.connected(scope).await?;
-    let txn = domain.db.begin().await?;
-    let filter = CodeFilter {
-        code_id: Some(Some(id)),
-        ..CodeFilter::default()
-    };
-    let row = filtered(scope, &filter).one(&txn).await?;
-    let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let status = if active {
-        CodeStatus::Active
-    } else {
-        CodeStatus::Inactive
-    };
-    if code.status == status {
-        return Ok((code, None));
-    }
-    let coupon = code.coupon_id;
-    let mut change: code::ActiveModel = code.clone().into();
-    change.status = Set(status);
-    let (before, code) = (code, change.update(&txn).await?);
-    let action = if active { "code.reactivated" } else { "code.deactivated" };
-    let entry = audit::Entry::changed(action, id, &before, &code)?;
-    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-    let call = match anew {
-        Some(coupon) => creation(&code, coupon),
-        None => Call::SetPromotionCodeActive { id, coupon, active },
-    };
-    let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
-    txn.commit().await?;
-    Ok((code, connected.then_some(operation)))
 }
 
 /// Where a coupon's code may be found by the affiliate it belongs to, whether approved or not.

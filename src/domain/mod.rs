@@ -11,6 +11,7 @@ mod brand_secrets;
 pub mod brands;
 mod campaign_rules;
 pub mod campaigns;
+pub mod code_switching;
 pub mod code_text;
 pub mod codes;
 pub mod commission;

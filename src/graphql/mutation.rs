@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     auth::{Actor, Operation},
-    domain::{Domain, affiliates, api_keys, campaigns, codes, coupons},
+    domain::{Domain, affiliates, api_keys, campaigns, code_switching, codes, coupons},
     error::{Error, Result},
 };
 
@@ -212,7 +212,7 @@ impl Mutation {
         input: DeactivateAffiliateCodeInput,
     ) -> async_graphql::Result<DeactivateAffiliateCodePayload> {
         let done = call(ctx, async |domain, actor| {
-            codes::deactivate(domain, actor, known(input.code_id())?).await
+            code_switching::deactivate(domain, actor, known(input.code_id())?).await
         })
         .await;
         let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
@@ -230,7 +230,7 @@ impl Mutation {
         input: ReactivateAffiliateCodeInput,
     ) -> async_graphql::Result<ReactivateAffiliateCodePayload> {
         let done = call(ctx, async |domain, actor| {
-            codes::reactivate(domain, actor, known(input.code_id())?).await
+            code_switching::reactivate(domain, actor, known(input.code_id())?).await
         })
         .await;
         let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
