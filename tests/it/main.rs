@@ -37,6 +37,7 @@ mod ordering;
 mod paging;
 mod refunds;
 mod resume;
+mod reseal;
 mod roles;
 mod sales;
 mod schema;
