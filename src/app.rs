@@ -1,6 +1,6 @@
 //! Puts the parts together: the rules, the workers, and the routes.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use secrecy::SecretString;
@@ -123,7 +123,7 @@ impl App {
         })
     }
 
-    /// All routes.
+    /// All routes. To know their callers' addresses they are served with [`axum::extract::ConnectInfo`].
     pub fn router(&self) -> Router {
         let gateway = Gateway {
             schema: schema::build(),
@@ -148,7 +148,8 @@ impl App {
             .merge(transport::router(gateway, settings))
             .merge(stripe_webhook::router(webhook))
             .merge(health::router(health));
-        layers::wrap(routes, self.clock.clone(), &self.config.cors_origins)
+        let proxies = self.config.trusted_proxies.as_slice().into();
+        layers::wrap(routes, self.clock.clone(), &self.config.cors_origins, proxies)
     }
 
     /// Serves until the shutdown, then lets work in hand finish: what is not done is still in its row.
@@ -156,7 +157,8 @@ impl App {
         let shutdown = self.shutdown.clone();
         let served = {
             let shutdown = shutdown.clone();
-            let server = axum::serve(listener, self.router()).with_graceful_shutdown(shutdown.cancelled_owned());
+            let routes = self.router().into_make_service_with_connect_info::<SocketAddr>();
+            let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned());
             let server = tokio::spawn(server.into_future());
             self.shutdown.cancelled().await;
             tokio::time::timeout(STOP_TIMEOUT, server).await

@@ -1,8 +1,12 @@
 //! The settings. The environment is read here and nowhere else; a missing or malformed setting is one line that names it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use ipnet::{IpNet, Ipv4Net};
 use secrecy::SecretString;
 use url::Url;
 
@@ -36,6 +40,8 @@ pub struct Config {
     pub stripe_webhook_secrets: Vec<SecretString>,
     /// `REKOMI_CORS_ORIGINS`, a comma list; default none.
     pub cors_origins: Vec<String>,
+    /// `REKOMI_TRUSTED_PROXIES`, a comma list of addresses and networks; default none.
+    pub trusted_proxies: Vec<IpNet>,
     /// `REKOMI_LOG`; default `info`, without the chatter of two libraries.
     pub log_filter: String,
     /// `REKOMI_LOG_FORMAT`; default `pretty`.
@@ -96,6 +102,7 @@ impl Config {
             stripe_secret_key: get("STRIPE_SECRET_KEY").map(SecretString::from),
             stripe_webhook_secrets: list(get("STRIPE_WEBHOOK_SECRET")).map(SecretString::from).collect(),
             cors_origins: cors_origins(get("REKOMI_CORS_ORIGINS"))?,
+            trusted_proxies: trusted_proxies(get("REKOMI_TRUSTED_PROXIES"))?,
             log_filter: or("REKOMI_LOG", "info,sea_orm_migration=warn,stripe=error"),
             log_format: match or("REKOMI_LOG_FORMAT", "pretty").as_str() {
                 "pretty" => LogFormat::Pretty,
@@ -169,6 +176,29 @@ fn cors_origins(value: Option<String>) -> Result<Vec<String>, ConfigError> {
         .collect()
 }
 
+fn trusted_proxies(value: Option<String>) -> Result<Vec<IpNet>, ConfigError> {
+    let wrong = || {
+        let problem = "must be addresses and networks with commas between, such as 10.0.0.0/8, ::1";
+        ConfigError::new("REKOMI_TRUSTED_PROXIES", problem)
+    };
+    list(value).map(|text| network(&text).ok_or_else(wrong)).collect()
+}
+
+/// An address is a network of one. IPv4 in IPv6 is IPv4, as callers' addresses are.
+fn network(text: &str) -> Option<IpNet> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => address.into(),
+        Err(_) => text.parse::<IpNet>().ok()?,
+    };
+    let IpNet::V6(wide) = network else {
+        return Some(network);
+    };
+    match (wide.addr().to_ipv4_mapped(), wide.prefix_len().checked_sub(96)) {
+        (Some(address), Some(length)) => Ipv4Net::new(address, length).ok().map(IpNet::V4),
+        _ => Some(network),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +214,35 @@ mod tests {
         assert_eq!(config.database, DatabaseUrl::Sqlite("rekomi.db".into()));
         assert_eq!(config.public_url.as_str(), "http://127.0.0.1:8080/");
         assert_eq!(config.secret_file(), Some("rekomi.jwt-secret".into()));
+    }
+
+    #[test]
+    fn trusted_proxies_are_addresses_and_networks() {
+        let proxies = |text: &str| read(&[("REKOMI_TRUSTED_PROXIES", text)]).map(|config| config.trusted_proxies);
+        let shown = |text| proxies(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let read = shown("10.0.0.0/8, ::1,fd00::/8 ,192.0.2.7, ::ffff:192.0.2.8, ::ffff:10.0.0.0/104");
+        let expected = [
+            "10.0.0.0/8",
+            "::1/128",
+            "fd00::/8",
+            "192.0.2.7/32",
+            "192.0.2.8/32",
+            "10.0.0.0/8",
+        ];
+        assert_eq!(read.unwrap(), expected);
+        assert_eq!(shown("").unwrap(), Vec::<String>::new());
+        for wrong in [
+            "proxy.example",
+            "10.0.0.0/33",
+            "10.0.0.1:80",
+            "10.0.0.0-10.0.0.9",
+            "10.0.0/8",
+        ] {
+            assert!(
+                shown(wrong).unwrap_err().starts_with("REKOMI_TRUSTED_PROXIES: "),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

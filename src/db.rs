@@ -3,7 +3,7 @@
 //! **Invariant.** Whatever writes begins with [`Db::begin`], which on SQLite takes the write lock at once: a transaction
 //! that reads first and writes later can then never fail for having lost a race.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
@@ -24,10 +24,20 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the data is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     Sqlite(PathBuf),
     Postgres(String),
+}
+
+/// Says nothing of a server's URL: the password may be in any part of it.
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres([REDACTED])"),
+        }
+    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -199,6 +209,17 @@ mod tests {
             "sqlite://x?cache=shared",
         ] {
             assert!(refused.parse::<DatabaseUrl>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_database_url_does_not_show_its_password() {
+        for url in [
+            "postgres://ann:hunter2@db/rekomi",
+            "postgres://db/rekomi?password=hunter2",
+        ] {
+            let url: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(format!("{url:?}"), "Postgres([REDACTED])");
         }
     }
 }

@@ -87,7 +87,7 @@ impl Actor {
     pub fn may(&self, operation: Operation) -> bool {
         match &self.credential {
             Credential::Token(role) => roles::allows(*role, operation),
-            Credential::CommandLine => roles::allows(Role::Owner, operation),
+            Credential::CommandLine => roles::operator_may(operation),
             Credential::ApiKey { scopes, .. } => scopes.iter().any(|scope| roles::scope_allows(*scope, operation)),
         }
     }

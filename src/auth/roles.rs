@@ -86,6 +86,11 @@ pub fn scope_allows(scope: ApiKeyScope, operation: Operation) -> bool {
     line(operation).is_some_and(|(_, _, scopes)| scopes.contains(&scope))
 }
 
+/// Whoever runs commands on the server's machine may do what an owner may.
+pub fn operator_may(operation: Operation) -> bool {
+    allows(Role::Owner, operation)
+}
+
 fn line(operation: Operation) -> Option<&'static Line> {
     TABLE.iter().find(|(named, ..)| *named == operation)
 }

@@ -82,6 +82,8 @@ enum Command {
     Token(TokenArgs),
     /// Print the GraphQL schema.
     Schema,
+    /// Seal the stored Stripe secrets anew with the first key of REKOMI_ENCRYPTION_KEY.
+    Reseal,
     /// Bring the database's schema up to date; `serve` does so by itself.
     Migrate,
     /// Copy a live SQLite database to a new file.
@@ -112,6 +114,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Schema => print(&crate::graphql::schema::sdl()),
         Command::Demo(options) => demo::run(options).await.map_err(Failure::from),
         Command::Serve => serve(Config::from_env()?).await,
+        Command::Reseal => reseal(&Config::from_env()?).await,
         Command::Migrate => open(&Config::from_env()?).await.map(drop),
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,
         Command::Brand(command) => brand::run(&Config::from_env()?, command).await,
@@ -176,6 +179,15 @@ pub async fn stop_signal() {
         }
     }
     let _ = interrupt.await;
+}
+
+async fn reseal(config: &Config) -> Outcome {
+    let db = open(config).await?;
+    let done = brands::reseal(&db, &config.vault).await.map_err(of)?;
+    print(&format!(
+        "{} stored secrets sealed anew with the first key, {} were so already",
+        done.anew, done.kept
+    ))
 }
 
 async fn backup(config: &Config, file: &std::path::Path) -> Outcome {

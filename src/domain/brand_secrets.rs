@@ -1,11 +1,12 @@
 //! A brand's Stripe secrets: sealed before they are stored, each bound to its brand and column.
 
 use entity::{brand, id::BrandId};
-use sea_orm::Set;
+use sea_orm::{ActiveModelTrait, EntityTrait, QueryOrder, QuerySelect, Set};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::brands::BrandInput;
 use crate::{
+    db::Db,
     error::{Error, Result},
     vault::{Vault, VaultError},
 };
@@ -64,6 +65,60 @@ pub(super) fn seal_into(row: &mut brand::ActiveModel, vault: &Vault, id: BrandId
         row.stripe_webhook_secrets = Set(Some(vault.seal(&json, &place(id, WEBHOOK)).map_err(sealed_wrong)?));
     }
     Ok(())
+}
+
+/// What became of stored secrets; a brand's webhook secrets are stored as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    pub anew: usize,
+    /// The vault's first key had sealed them already.
+    pub kept: usize,
+}
+
+/// Seals all brands' secrets with the vault's first key, in a transaction for each brand. Doing it again does nothing.
+///
+/// # Errors
+/// Where no key opens a secret. Its brand stays as it is; those before it are done.
+pub async fn reseal(db: &Db, vault: &Vault) -> Result<Resealed> {
+    let brands = brand::Entity::find().order_by_asc(brand::Column::Id);
+    let mut all = Resealed::default();
+    for brand in brands.all(db.reader()).await? {
+        let one = reseal_brand(db, vault, brand.id).await;
+        let one = one.map_err(|error| Error::Internal(format!("the brand {}: {error}", brand.slug)))?;
+        all.anew += one.anew;
+        all.kept += one.kept;
+    }
+    Ok(all)
+}
+
+async fn reseal_brand(db: &Db, vault: &Vault, id: BrandId) -> Result<Resealed> {
+    let txn = db.begin().await?;
+    // Locked, so that a secret which is given at the same time is not overwritten.
+    let found = brand::Entity::find_by_id(id).lock_exclusive().one(&txn).await?;
+    let Some(brand) = found else {
+        return Ok(Resealed::default());
+    };
+    let mut counts = Resealed::default();
+    let (key, webhook) = (brand.stripe_secret_key.clone(), brand.stripe_webhook_secrets.clone());
+    let mut row: brand::ActiveModel = brand.into();
+    for (sealed, column, field) in [
+        (key, KEY, &mut row.stripe_secret_key),
+        (webhook, WEBHOOK, &mut row.stripe_webhook_secrets),
+    ] {
+        let Some(sealed) = sealed else { continue };
+        match vault.reseal(&sealed, &place(id, column)).map_err(sealed_wrong)? {
+            Some(anew) => {
+                *field = Set(Some(anew));
+                counts.anew += 1;
+            }
+            None => counts.kept += 1,
+        }
+    }
+    if counts.anew > 0 {
+        row.update(&txn).await?;
+    }
+    txn.commit().await?;
+    Ok(counts)
 }
 
 fn sealed_wrong(error: VaultError) -> Error {

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-pub use super::brand_secrets::{StripeSecrets, is_live_key, open_secrets};
+pub use super::brand_secrets::{Resealed, StripeSecrets, is_live_key, open_secrets, reseal};
 use super::{audit, brand_secrets::seal_into, campaigns::MAX_NAME, plans::TRIAL_DAYS};
 use crate::{
     auth::Actor,

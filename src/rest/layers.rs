@@ -1,4 +1,4 @@
-//! What lies around every request: its id, its log line, its metrics, and cross-origin rules.
+//! What lies around every request: its id, its origin, its log line, its metrics, and cross-origin rules.
 
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use tower_http::{
 };
 use tracing::Instrument;
 
+use super::origin::{self, TrustedProxies};
 use crate::clock::Clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,8 +22,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID: usize = 128;
 
 /// Puts the layers around all routes.
-pub fn wrap(router: Router, clock: Clock, cors_origins: &[String]) -> Router {
+pub fn wrap(router: Router, clock: Clock, cors_origins: &[String], proxies: TrustedProxies) -> Router {
     router
+        .layer(middleware::from_fn_with_state(proxies, origin::attach))
         .layer(cors(cors_origins))
         .layer(middleware::from_fn(observe))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))

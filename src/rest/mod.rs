@@ -2,4 +2,5 @@
 
 pub mod health;
 pub mod layers;
+pub mod origin;
 pub mod stripe_webhook;

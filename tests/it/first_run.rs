@@ -38,6 +38,8 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("REKOMI_PUBLIC_URL", "example.com"),
         ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
         ("REKOMI_CORS_ORIGINS", "nonsense"),
+        ("REKOMI_TRUSTED_PROXIES", "10.0.0.0/8, proxy.example"),
+        ("REKOMI_LOG", "rekomi=loud"),
         ("REKOMI_LOG_FORMAT", "xml"),
     ];
     for (setting, value) in cases {

@@ -8,10 +8,16 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use entity::id::ApiKeyId;
 use rekomi::{
+    auth::api_key,
     clock::Clock,
+    db::{DatabaseUrl, Db},
+    domain::brands,
     standin::{Promo, StandIn, sign},
 };
+use sea_orm::{EntityTrait, Set};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -115,6 +121,39 @@ impl Home {
         self.ok(&["token", "--brand", "acme", "--role", role])
     }
 
+    /// Makes an API key that may read, and shows it.
+    pub async fn api_key(&self) -> String {
+        let url: DatabaseUrl = self.settings["DATABASE_URL"].parse().unwrap();
+        let db = Db::open(&url).await.unwrap();
+        let acme = brands::by_slug(db.reader(), "acme").await.unwrap().unwrap();
+        let key = api_key::make(true).unwrap();
+        let (prefix, hash) = api_key::stored(&key);
+        let clock = Clock::system();
+        let row = entity::api_key::ActiveModel {
+            id: Set(ApiKeyId(clock.new_id())),
+            brand_id: Set(acme.id),
+            livemode: Set(true),
+            name: Set("Back end".into()),
+            prefix: Set(prefix),
+            hash: Set(hash),
+            scopes: Set("read".into()),
+            created_by: Set("olivia".into()),
+            created_at: Set(clock.now()),
+            expires_at: Set(None),
+            revoked_at: Set(None),
+            last_used_at: Set(None),
+            replaces: Set(None),
+        };
+        let txn = db.begin().await.unwrap();
+        entity::api_key::Entity::insert(row)
+            .exec_without_returning(&txn)
+            .await
+            .unwrap();
+        txn.commit().await.unwrap();
+        db.close().await;
+        key.expose_secret().to_owned()
+    }
+
     /// Starts the server, and waits until it is ready.
     pub async fn serve(&self) -> Server {
         let port = free_port();
@@ -122,7 +161,11 @@ impl Home {
         let output = File::options().create(true).append(true).open(&log).unwrap();
         let mut command = self.command(&["serve"]);
         command.env("REKOMI_LISTEN", format!("127.0.0.1:{port}"));
-        let child = command.stdout(Stdio::null()).stderr(output).spawn().unwrap();
+        let child = command
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
         let mut server = Server {
             child,
             base: format!("http://127.0.0.1:{port}"),
@@ -156,6 +199,7 @@ impl Server {
         .await;
     }
 
+    /// What it has printed so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }

@@ -1,6 +1,6 @@
 //! One server in this process, on a real socket.
 
-use std::{collections::HashMap, future::IntoFuture, time::Duration};
+use std::{collections::HashMap, future::IntoFuture, net::SocketAddr, time::Duration};
 
 use rekomi::{
     app::App,
@@ -62,7 +62,8 @@ impl Instance {
             .unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(axum::serve(listener, app.router()).into_future());
+        let routes = app.router().into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(axum::serve(listener, routes).into_future());
         Self {
             app,
             base,
