@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     auth::{
         Actor, Scope,
-        jwt::{Claims, Mode, Tokens},
+        jwt::{Claims, Mode, TokenError, Tokens},
     },
     directory::{Directory, Name},
     domain::{Domain, feed},
@@ -38,7 +38,6 @@ impl Gateway {
             AuthError::Unavailable
         })?;
         let account = account.ok_or(AuthError::Unauthenticated)?;
-        let expires_at = claims.expires_at();
         let livemode = claims
             .mode
             .map_or_else(|| account.default_livemode(), |mode| mode == Mode::Live);
@@ -49,8 +48,8 @@ impl Gateway {
                 livemode,
                 affiliate: claims.affiliate,
             },
-            subject: claims.sub,
-            expires_at,
+            subject: claims.subject,
+            expires_at: claims.expires_at,
         })
     }
 }
@@ -64,8 +63,12 @@ impl transport::Gateway for Gateway {
     }
 
     async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
-        let claims = self.tokens.read(bearer, self.domain.clock.now());
-        self.actor(claims.map_err(|_| AuthError::Unauthenticated)?).await
+        let claims = self.tokens.read(bearer, self.domain.clock.now()).await;
+        let claims = claims.map_err(|error| match error {
+            TokenError::Invalid => AuthError::Unauthenticated,
+            TokenError::Unavailable => AuthError::Unavailable,
+        })?;
+        self.actor(claims).await
     }
 
     fn expires_at(&self, actor: &Actor) -> Option<DateTime<Utc>> {

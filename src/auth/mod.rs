@@ -3,8 +3,15 @@
 //! Owns the reading of tokens into an [`Actor`], and the table of roles. Does not own any row: what an actor sees of
 //! the tables is decided by `domain::tenancy`, from the actor's [`Scope`].
 
+pub mod claim_names;
+pub mod claims;
+pub mod crypto;
+pub mod jwks;
 pub mod jwt;
+pub mod keys;
+pub mod pem;
 pub mod roles;
+pub mod source;
 
 use chrono::{DateTime, Utc};
 use entity::id::{AffiliateId, BrandId};

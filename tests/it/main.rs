@@ -46,4 +46,5 @@ mod starts;
 mod stats;
 mod switching;
 mod tenancy;
+mod tokens;
 mod webhooks;
