@@ -9,7 +9,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     announce::FeedBell,
-    auth::jwt::Tokens,
+    auth::{
+        jwks::Jwks,
+        jwt::{Others, Tokens},
+    },
     clock::Clock,
     config::Config,
     db::{DatabaseUrl, Db},
@@ -60,8 +63,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens and migrates the database, and starts the workers.
-    pub async fn start(config: Config, jwt_secret: &SecretString, clock: Clock) -> Result<Self> {
+    /// Opens and migrates the database, and starts the workers. Without `jwt_secret` it takes tokens of others alone.
+    pub async fn start(config: Config, jwt_secret: Option<&SecretString>, clock: Clock) -> Result<Self> {
         telemetry::metrics();
         let db = Db::open(&config.database).await?;
         db.migrate().await?;
@@ -105,9 +108,14 @@ impl App {
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
         let keyring = Keyring::new(db.clone(), clock.clone(), tasks.clone());
         tasks.spawn(keyring.clone().watch(shutdown.clone()));
+        let jwks = config.jwks.clone().map(Jwks::new);
+        if let Some(jwks) = jwks.clone() {
+            let (stop, clock) = (shutdown.clone(), clock.clone());
+            tasks.spawn(async move { stop.run_until_cancelled(jwks.keep_fresh(clock)).await });
+        }
         Ok(Self {
             keyring,
-            tokens: Tokens::new(jwt_secret, &config.jwt_issuer, &config.jwt_audience),
+            tokens: tokens(&config, jwt_secret, jwks),
             live: Live::new(domain.clone(), bell.heard, tasks.clone(), shutdown.clone()),
             config,
             clock,
@@ -193,6 +201,15 @@ impl App {
         }
         self.db.close().await;
     }
+}
+
+fn tokens(config: &Config, secret: Option<&SecretString>, jwks: Option<Jwks>) -> Tokens {
+    let tokens = Tokens::new(secret, &config.jwt_issuer, &config.jwt_audience);
+    tokens.and_of(Others {
+        keys: config.jwt_public_keys.clone(),
+        jwks,
+        names: config.jwt_claims.clone(),
+    })
 }
 
 fn spawn_workers(

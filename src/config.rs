@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,7 +11,11 @@ use ipnet::{IpNet, Ipv4Net};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::{db::DatabaseUrl, vault::Vault};
+use crate::{
+    auth::{claim_names::ClaimNames, keys::VerifyingKey, pem, source::Source},
+    db::DatabaseUrl,
+    vault::Vault,
+};
 
 /// The fewest bytes of an HS256 secret (RFC 7518, section 3.2).
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
@@ -26,6 +31,12 @@ pub struct Config {
     pub public_url: Url,
     /// `REKOMI_JWT_SECRET`; at least 32 bytes.
     pub jwt_secret: Option<SecretString>,
+    /// `REKOMI_JWT_PUBLIC_KEY`; public keys in PEM, with line breaks or `\n` in their place, or `@FILE`.
+    pub jwt_public_keys: Arc<[VerifyingKey]>,
+    /// `REKOMI_JWKS_URL`; `https://…`, `http://…` on this machine, or `file:///…`.
+    pub jwks: Option<Source>,
+    /// `REKOMI_JWT_CLAIMS`, a comma list, for tokens verified by the two above; default the usual names.
+    pub jwt_claims: ClaimNames,
     /// `REKOMI_JWT_ISSUER`; default `rekomi`.
     pub jwt_issuer: String,
     /// `REKOMI_JWT_AUDIENCE`; default `rekomi`.
@@ -42,7 +53,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// `REKOMI_TRUSTED_PROXIES`, a comma list of addresses and networks; default none.
     pub trusted_proxies: Vec<IpNet>,
-    /// `REKOMI_LOG`; default `info`, without the chatter of two libraries.
+    /// `REKOMI_LOG`; default `info`, without the chatter of three libraries.
     pub log_filter: String,
     /// `REKOMI_LOG_FORMAT`; default `pretty`.
     pub log_format: LogFormat,
@@ -95,6 +106,16 @@ impl Config {
                 &or("REKOMI_PUBLIC_URL", &format!("http://{listen}")),
             )?,
             jwt_secret: jwt_secret(get("REKOMI_JWT_SECRET"))?,
+            jwt_public_keys: jwt_public_keys(get("REKOMI_JWT_PUBLIC_KEY"))?,
+            jwks: get("REKOMI_JWKS_URL")
+                .map(|url| {
+                    url.parse()
+                        .map_err(|problem: &str| ConfigError::new("REKOMI_JWKS_URL", problem))
+                })
+                .transpose()?,
+            jwt_claims: or("REKOMI_JWT_CLAIMS", "")
+                .parse()
+                .map_err(|problem: String| ConfigError::new("REKOMI_JWT_CLAIMS", problem))?,
             jwt_issuer: or("REKOMI_JWT_ISSUER", "rekomi"),
             jwt_audience: or("REKOMI_JWT_AUDIENCE", "rekomi"),
             vault: vault(get("REKOMI_ENCRYPTION_KEY"))?,
@@ -103,13 +124,21 @@ impl Config {
             stripe_webhook_secrets: list(get("STRIPE_WEBHOOK_SECRET")).map(SecretString::from).collect(),
             cors_origins: cors_origins(get("REKOMI_CORS_ORIGINS"))?,
             trusted_proxies: trusted_proxies(get("REKOMI_TRUSTED_PROXIES"))?,
-            log_filter: or("REKOMI_LOG", "info,sea_orm_migration=warn,stripe=error"),
+            log_filter: or(
+                "REKOMI_LOG",
+                "info,sea_orm_migration=warn,stripe=error,rustls_platform_verifier=off",
+            ),
             log_format: match or("REKOMI_LOG_FORMAT", "pretty").as_str() {
                 "pretty" => LogFormat::Pretty,
                 "json" => LogFormat::Json,
                 _ => return Err(ConfigError::new("REKOMI_LOG_FORMAT", "must be pretty or json")),
             },
         })
+    }
+
+    /// Whether tokens of other issuers are taken.
+    pub fn trusts_others(&self) -> bool {
+        self.jwks.is_some() || !self.jwt_public_keys.is_empty()
     }
 
     /// The file beside an SQLite database that keeps a secret made on the first run.
@@ -149,6 +178,20 @@ fn jwt_secret(value: Option<String>) -> Result<Option<SecretString>, ConfigError
         }
         secret => Ok(secret.map(SecretString::from)),
     }
+}
+
+fn jwt_public_keys(value: Option<String>) -> Result<Arc<[VerifyingKey]>, ConfigError> {
+    let wrong = |problem: &str| ConfigError::new("REKOMI_JWT_PUBLIC_KEY", problem);
+    let Some(value) = value else {
+        return Ok(Arc::default());
+    };
+    let text = match value.strip_prefix('@') {
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|error| wrong(&format!("the file cannot be read: {error}")))?
+        }
+        None => value.replace("\\n", "\n"),
+    };
+    Ok(pem::keys(&text).map_err(wrong)?.into())
 }
 
 fn vault(value: Option<String>) -> Result<Vault, ConfigError> {
@@ -246,11 +289,29 @@ mod tests {
     }
 
     #[test]
+    fn a_public_key_may_be_written_in_one_line_or_kept_in_a_file() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAeYjVD9Z7ImrdAYlp+4BeftC8OWB4WC34pQyYoHVZUGo=\n-----END PUBLIC KEY-----\n";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pem).unwrap();
+        for value in [pem, &pem.replace('\n', "\\n"), &format!("@{}", file.path().display())] {
+            let config = read(&[("REKOMI_JWT_PUBLIC_KEY", value)]).ok().unwrap();
+            assert!(config.jwt_public_keys.len() == 1 && config.trusts_others());
+        }
+    }
+
+    #[test]
     fn a_malformed_setting_is_one_line_that_names_it() {
         let cases = [
             ("REKOMI_LISTEN", "8080"),
             ("DATABASE_URL", "mysql://x"),
             ("REKOMI_JWT_SECRET", "short"),
+            ("REKOMI_JWT_PUBLIC_KEY", "@/nowhere/short.pem"),
+            (
+                "REKOMI_JWT_PUBLIC_KEY",
+                "-----BEGIN PRIVATE KEY-----\nshort\n-----END PRIVATE KEY-----",
+            ),
+            ("REKOMI_JWKS_URL", "http://issuer.example/short"),
+            ("REKOMI_JWT_CLAIMS", "brand=/short,brand=/short"),
             ("REKOMI_ENCRYPTION_KEY", "c2hvcnQ="),
             ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
             ("REKOMI_PUBLIC_URL", "example.com"),

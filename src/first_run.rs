@@ -14,37 +14,57 @@ pub struct JwtSecret {
     pub made: bool,
 }
 
-/// Finds or makes the secret.
+/// The secret of a server. There may be none where tokens of other issuers are taken, and none can be made.
 ///
 /// # Errors
 /// On PostgreSQL, where several instances must share it, and where the server listens beyond this machine, it has to be
-/// set.
-pub fn jwt_secret(config: &Config, serving: bool) -> Result<JwtSecret, ConfigError> {
-    if let Some(secret) = &config.jwt_secret {
-        return Ok(JwtSecret {
-            secret: secret.clone(),
-            made: false,
-        });
-    }
-    let Some(file) = config.secret_file() else {
-        return Err(ConfigError::new(SETTING, "must be set when the database is PostgreSQL"));
-    };
-    if serving && !config.listen.ip().is_loopback() {
-        return Err(ConfigError::new(
+/// set; unless tokens of other issuers are taken.
+pub fn for_serving(config: &Config) -> Result<Option<JwtSecret>, ConfigError> {
+    match (set(config), config.secret_file()) {
+        (Some(secret), _) => Ok(Some(secret)),
+        (None, Some(file)) if config.listen.ip().is_loopback() => kept(&file).map(Some),
+        _ if config.trusts_others() => Ok(None),
+        (None, None) => Err(ConfigError::new(SETTING, "must be set when the database is PostgreSQL")),
+        (None, Some(_)) => Err(ConfigError::new(
             SETTING,
             "must be set when REKOMI_LISTEN is not a loopback address",
-        ));
+        )),
     }
+}
+
+/// The secret that signs tokens for the server with these settings.
+///
+/// # Errors
+/// There is none.
+pub fn for_signing(config: &Config) -> Result<JwtSecret, ConfigError> {
+    // A server that listens beyond this machine does not look into the file.
+    let looks = config.listen.ip().is_loopback() || !config.trusts_others();
+    match (set(config), config.secret_file().filter(|_| looks)) {
+        (Some(secret), _) => Ok(secret),
+        (None, Some(file)) => kept(&file),
+        (None, None) => Err(ConfigError::new(SETTING, "must be set, for it signs the tokens")),
+    }
+}
+
+fn set(config: &Config) -> Option<JwtSecret> {
+    config
+        .jwt_secret
+        .clone()
+        .map(|secret| JwtSecret { secret, made: false })
+}
+
+/// Reads the file, or makes it.
+fn kept(file: &Path) -> Result<JwtSecret, ConfigError> {
     let failed = |error: std::io::Error| {
         ConfigError::new(
             SETTING,
             format!("is not set, and {} cannot be used: {error}", file.display()),
         )
     };
-    match make(&file) {
+    match make(file) {
         Ok(secret) => Ok(JwtSecret { secret, made: true }),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let secret = fs::read_to_string(&file).map_err(failed)?;
+            let secret = fs::read_to_string(file).map_err(failed)?;
             if secret.trim().len() < MIN_JWT_SECRET_BYTES {
                 let problem = format!("is not set, and {} holds no secret; delete that file", file.display());
                 return Err(ConfigError::new(SETTING, problem));
@@ -96,8 +116,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/rekomi.db", folder.path().display());
         let config = config(&[("DATABASE_URL", &url)]);
-        let first = jwt_secret(&config, true).unwrap();
-        let second = jwt_secret(&config, true).unwrap();
+        let first = for_serving(&config).unwrap().unwrap();
+        let second = for_signing(&config).unwrap();
         assert!(first.made && !second.made);
         assert_eq!(first.secret.expose_secret(), second.secret.expose_secret());
         assert_eq!(first.secret.expose_secret().len(), 64);
@@ -115,7 +135,21 @@ mod tests {
             [("DATABASE_URL", "postgres://localhost/x")],
             [("REKOMI_LISTEN", "0.0.0.0:8080")],
         ] {
-            let error = jwt_secret(&config(&settings), true).err().unwrap().to_string();
+            let error = for_serving(&config(&settings)).err().unwrap().to_string();
+            assert!(error.starts_with("REKOMI_JWT_SECRET: must be set"), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_other_issuers_are_trusted_there_may_be_no_secret() {
+        let jwks = ("REKOMI_JWKS_URL", "https://issuer.example/jwks.json");
+        for settings in [
+            [("DATABASE_URL", "postgres://localhost/x"), jwks],
+            [("REKOMI_LISTEN", "0.0.0.0:8080"), jwks],
+        ] {
+            let config = config(&settings);
+            assert!(for_serving(&config).unwrap().is_none());
+            let error = for_signing(&config).err().unwrap().to_string();
             assert!(error.starts_with("REKOMI_JWT_SECRET: must be set"), "{error}");
         }
     }

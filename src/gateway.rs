@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     auth::{
         Actor, Credential, Origin, Scope, api_key,
-        jwt::{Mode, Tokens},
+        jwt::{Mode, TokenError, Tokens},
     },
     directory::{Directory, Name},
     domain::{Domain, feed},
@@ -41,11 +41,13 @@ impl Gateway {
         if api_key::is_meant(bearer) {
             return self.keyring.actor(bearer, origin).await;
         }
-        let claims = self.tokens.read(bearer, self.domain.clock.now());
-        let claims = claims.map_err(|_| Error::Unauthenticated)?;
+        let claims = self.tokens.read(bearer, self.domain.clock.now()).await;
+        let claims = claims.map_err(|error| match error {
+            TokenError::Invalid => Error::Unauthenticated,
+            TokenError::Unavailable => Error::Internal(error.to_string()),
+        })?;
         let account = self.directory.get(Name::Id(claims.brand)).await?;
         let account = account.ok_or(Error::Unauthenticated)?;
-        let expires_at = claims.expires_at();
         let livemode = claims
             .mode
             .map_or_else(|| account.default_livemode(), |mode| mode == Mode::Live);
@@ -56,8 +58,8 @@ impl Gateway {
                 livemode,
                 affiliate: claims.affiliate,
             },
-            subject: claims.sub,
-            expires_at: Some(expires_at),
+            subject: claims.subject,
+            expires_at: Some(claims.expires_at),
             origin,
         })
     }

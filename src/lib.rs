@@ -32,5 +32,5 @@ pub mod worker;
 pub fn install_crypto() {
     // Both answer with an error when a provider is there already, which is what is wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+    let _ = auth::crypto::PROVIDER.install_default();
 }

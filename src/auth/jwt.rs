@@ -1,15 +1,20 @@
-//! JSON Web Tokens (RFC 7519), signed with HS256. The algorithm is the key's, never the token's.
+//! JSON Web Tokens (RFC 7519, signed as RFC 7515 has it): ours, signed with a secret, and those of other issuers.
+//!
+//! **Invariants.** The algorithm is the key's, never the token's: what the token says only chooses among the keys that
+//! have it. Ours are HS256, with the usual names of claims; the others have a public key, and the names of the settings.
+//! Nobody is told why a token is refused.
+
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::id::{AffiliateId, BrandId};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, TokenData};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::{Role, roles};
+use super::{Role, claim_names::ClaimNames, claims::Expected, jwks::Jwks, keys::VerifyingKey};
 
-/// How far the clocks of issuer and server may differ.
-const LEEWAY: TimeDelta = TimeDelta::seconds(5);
+pub use super::claims::{Claims, Mode};
 
 /// Longer tokens are refused unread. Bytes.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -17,51 +22,25 @@ const MAX_TOKEN: usize = 8 * 1024;
 /// Makes and reads tokens.
 #[derive(Clone)]
 pub struct Tokens {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
-    issuer: String,
-    audience: String,
+    expected: Expected,
+    own: Option<Own>,
+    others: Option<Others>,
 }
 
-/// What a token claims.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    pub sub: String,
-    pub brand: BrandId,
-    pub role: Role,
-    /// For an affiliate's token, and only there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub affiliate: Option<AffiliateId>,
-    /// Left out: the mode of the brand's Stripe key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Mode>,
-    iat: i64,
-    nbf: i64,
-    exp: i64,
-    iss: String,
-    aud: Audience,
+/// The secret of this server.
+#[derive(Clone)]
+struct Own {
+    signing: EncodingKey,
+    verifying: VerifyingKey,
 }
 
-/// One or several (RFC 7519, section 4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Claims {
-    pub fn expires_at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(self.exp, 0).unwrap_or(DateTime::UNIX_EPOCH)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    Live,
-    Test,
+/// Who else may make tokens.
+#[derive(Clone)]
+pub struct Others {
+    /// Keys without a name; each is tried that has the token's algorithm.
+    pub keys: Arc<[VerifyingKey]>,
+    pub jwks: Option<Jwks>,
+    pub names: ClaimNames,
 }
 
 /// Whom a new token is for.
@@ -75,72 +54,132 @@ pub struct Grant {
     pub ttl: TimeDelta,
 }
 
-/// The token is not valid; nobody is told why.
+/// Why a token opens nothing.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the token is not valid")]
-pub struct InvalidToken;
+pub enum TokenError {
+    /// Nobody is told why.
+    #[error("the token is not valid")]
+    Invalid,
+    /// It looks good, and its issuer's keys are not known yet.
+    #[error("the token cannot be checked at the moment")]
+    Unavailable,
+}
+
+/// There is no secret to sign with.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("REKOMI_JWT_SECRET: is not set, so there is nothing to sign tokens with")]
+pub struct CannotSign;
 
 impl Tokens {
-    pub fn new(secret: &SecretString, issuer: &str, audience: &str) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        // The times are checked below, against the app's clock.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let bytes = secret.expose_secret().as_bytes();
+    /// Takes tokens signed with `secret`, if there is one, for this audience by this issuer.
+    pub fn new(secret: Option<&SecretString>, issuer: &str, audience: &str) -> Self {
+        let own = |secret: &SecretString| Own {
+            signing: EncodingKey::from_secret(secret.expose_secret().as_bytes()),
+            verifying: VerifyingKey::hs256(secret.expose_secret().as_bytes()),
+        };
         Self {
-            encoding: EncodingKey::from_secret(bytes),
-            decoding: DecodingKey::from_secret(bytes),
-            validation,
-            issuer: issuer.to_owned(),
-            audience: audience.to_owned(),
+            expected: Expected {
+                issuer: issuer.to_owned(),
+                audience: audience.to_owned(),
+            },
+            own: secret.map(own),
+            others: None,
+        }
+    }
+
+    /// Takes tokens of others, too.
+    #[must_use]
+    pub fn and_of(self, others: Others) -> Self {
+        Self {
+            others: Some(others),
+            ..self
         }
     }
 
     /// Signs a token that is valid from now on, for `grant.ttl`.
-    pub fn issue(&self, grant: Grant, now: DateTime<Utc>) -> Result<String, InvalidToken> {
-        let claims = Claims {
-            sub: grant.subject,
-            brand: grant.brand,
-            role: grant.role,
-            affiliate: grant.affiliate,
-            mode: grant.mode,
-            iat: now.timestamp(),
-            nbf: now.timestamp(),
-            exp: (now + grant.ttl).timestamp(),
-            iss: self.issuer.clone(),
-            aud: Audience::One(self.audience.clone()),
-        };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(|_| InvalidToken)
+    ///
+    /// # Errors
+    /// Where there is no secret.
+    pub fn issue(&self, grant: Grant, now: DateTime<Utc>) -> Result<String, CannotSign> {
+        let mut claims = json!({
+            "sub": grant.subject,
+            "brand": grant.brand,
+            "role": grant.role,
+            "iat": now.timestamp(),
+            "nbf": now.timestamp(),
+            "exp": (now + grant.ttl).timestamp(),
+            "iss": self.expected.issuer,
+            "aud": self.expected.audience,
+        });
+        if let Some(affiliate) = grant.affiliate {
+            claims["affiliate"] = json!(affiliate);
+        }
+        if let Some(mode) = grant.mode {
+            claims["mode"] = json!(mode);
+        }
+        let own = self.own.as_ref().ok_or(CannotSign)?;
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &own.signing).map_err(|_| CannotSign)
     }
 
-    /// Checks signature, issuer, audience and times, and that the claims fit together.
-    pub fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, InvalidToken> {
-        if token.len() > MAX_TOKEN {
-            return Err(InvalidToken);
-        }
-        let data = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation).map_err(|_| InvalidToken)?;
-        let claims = data.claims;
-        let begun = claims.nbf <= (now + LEEWAY).timestamp();
-        let over = claims.exp <= (now - LEEWAY).timestamp();
-        if !begun || over || claims.affiliate.is_some() != roles::names_affiliate(claims.role) {
-            return Err(InvalidToken);
-        }
-        Ok(claims)
+    /// Checks a token's claims and then its signature, so that only a token that would be good makes us ask its issuer
+    /// for keys.
+    ///
+    /// # Errors
+    /// The token is not valid, or its issuer's keys have never come.
+    pub async fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+        let TokenData { header, claims: said } = unverified(token).ok_or(TokenError::Invalid)?;
+        let (claims, signed) = match (header.alg, &self.own, &self.others) {
+            (Algorithm::HS256, Some(own), _) => {
+                let claims = Claims::read(&said, &ClaimNames::own(), &self.expected, now);
+                (claims, own.verifying.signed(token))
+            }
+            (Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA, _, Some(others)) => {
+                let claims = Claims::read(&said, &others.names, &self.expected, now);
+                let claims = claims.ok_or(TokenError::Invalid)?;
+                (Some(claims), others.signed(token, &header, now).await?)
+            }
+            _ => return Err(TokenError::Invalid),
+        };
+        claims.filter(|_| signed).ok_or(TokenError::Invalid)
     }
+}
+
+impl Others {
+    async fn signed(&self, token: &str, header: &Header, now: DateTime<Utc>) -> Result<bool, TokenError> {
+        if self
+            .keys
+            .iter()
+            .any(|key| key.algorithm() == header.alg && key.signed(token))
+        {
+            return Ok(true);
+        }
+        let Some(jwks) = &self.jwks else {
+            return Ok(false);
+        };
+        let signed = jwks.signed(token, header.kid.as_deref(), header.alg, now).await;
+        signed.map_err(|_| TokenError::Unavailable)
+    }
+}
+
+/// What a token says, true or not. One with extensions that must be understood is refused: we understand none (RFC 7515,
+/// section 4.1.11).
+fn unverified(token: &str) -> Option<TokenData<Value>> {
+    let token = Some(token).filter(|token| token.len() <= MAX_TOKEN)?;
+    let data = jsonwebtoken::dangerous::insecure_decode::<Value>(token).ok()?;
+    data.header.crit.is_none().then_some(data)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     fn tokens(secret: &str, issuer: &str, audience: &str) -> Tokens {
         crate::install_crypto();
-        Tokens::new(&secret.into(), issuer, audience)
+        Tokens::new(Some(&secret.into()), issuer, audience)
     }
 
     fn now() -> DateTime<Utc> {
@@ -158,57 +197,52 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_token_reads_back_until_it_expires() {
+    #[tokio::test]
+    async fn a_token_reads_back_until_it_expires() {
         let tokens = tokens(SECRET, "rekomi", "rekomi");
         let token = tokens.issue(grant(), now()).unwrap();
-        let claims = tokens.read(&token, now()).unwrap();
+        let claims = tokens.read(&token, now()).await.unwrap();
         assert_eq!(
-            (claims.sub.as_str(), claims.role, claims.mode),
-            ("olivia", Role::Owner, Some(Mode::Test))
+            (claims.subject.as_str(), claims.role, claims.mode, claims.expires_at),
+            ("olivia", Role::Owner, Some(Mode::Test), now() + TimeDelta::hours(1))
         );
-        assert!(tokens.read(&token, now() + TimeDelta::seconds(3604)).is_ok());
-        assert_eq!(tokens.read(&token, now() + TimeDelta::seconds(3605)), Err(InvalidToken));
-        assert_eq!(tokens.read(&token, now() - TimeDelta::seconds(6)), Err(InvalidToken));
+        for (seconds, good) in [(-6, false), (-5, true), (3604, true), (3605, false)] {
+            let read = tokens.read(&token, now() + TimeDelta::seconds(seconds)).await;
+            assert_eq!(read.is_ok(), good, "{seconds}");
+        }
     }
 
-    #[test]
-    fn a_token_of_another_key_issuer_audience_or_algorithm_is_refused() {
+    #[tokio::test]
+    async fn a_token_of_another_key_issuer_audience_or_algorithm_is_refused() {
         let ours = tokens(SECRET, "rekomi", "rekomi");
-        for other in [
+        let good = ours.issue(grant(), now()).unwrap();
+        let (head, rest) = good.split_once('.').unwrap();
+        let mut refused: Vec<String> = [
             tokens("another secret of at least 32 bytes", "rekomi", "rekomi"),
             tokens(SECRET, "somebody", "rekomi"),
             tokens(SECRET, "rekomi", "somebody"),
+        ]
+        .iter()
+        .map(|other| other.issue(grant(), now()).unwrap())
+        .collect();
+        for header in [
+            json!({ "alg": "none" }),
+            json!({ "alg": "HS512" }),
+            json!({ "alg": "ES256" }),
+            json!({ "alg": "HS256", "crit": ["exp"] }),
         ] {
-            let token = other.issue(grant(), now()).unwrap();
-            assert_eq!(ours.read(&token, now()), Err(InvalidToken));
+            refused.push(format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string())));
         }
-        let token = ours.issue(grant(), now()).unwrap();
-        let body = token.split('.').nth(1).unwrap();
-        let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{body}.");
-        assert_eq!(ours.read(&unsigned, now()), Err(InvalidToken));
-        let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(&token)
-            .unwrap()
-            .claims;
-        let key = EncodingKey::from_secret(SECRET.as_bytes());
-        let hs512 = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &key).unwrap();
-        assert_eq!(ours.read(&hs512, now()), Err(InvalidToken));
-    }
-
-    #[test]
-    fn only_an_affiliates_token_names_an_affiliate() {
-        let tokens = tokens(SECRET, "rekomi", "rekomi");
-        let affiliate = Some(AffiliateId(uuid::Uuid::from_u128(2)));
-        let refused = [
-            Grant { affiliate, ..grant() },
-            Grant {
-                role: Role::Affiliate,
-                ..grant()
-            },
-        ];
-        for grant in refused {
-            let token = tokens.issue(grant, now()).unwrap();
-            assert_eq!(tokens.read(&token, now()), Err(InvalidToken));
+        refused.extend([
+            format!("{head}.{rest}x"),
+            format!("{head}.{rest}.x"),
+            good.replace('.', ""),
+        ]);
+        for token in refused {
+            assert_eq!(ours.read(&token, now()).await, Err(TokenError::Invalid), "{token}");
         }
+        let nobody = Tokens::new(None, "rekomi", "rekomi");
+        assert_eq!(nobody.read(&good, now()).await, Err(TokenError::Invalid));
+        assert_eq!(nobody.issue(grant(), now()), Err(CannotSign));
     }
 }

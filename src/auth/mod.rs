@@ -4,8 +4,15 @@
 //! the tables is decided by `domain::tenancy`, from the actor's [`Scope`].
 
 pub mod api_key;
+pub mod claim_names;
+pub mod claims;
+pub mod crypto;
+pub mod jwks;
 pub mod jwt;
+pub mod keys;
+pub mod pem;
 pub mod roles;
+pub mod source;
 
 use std::net::IpAddr;
 

@@ -135,8 +135,8 @@ async fn open(config: &Config) -> Result<Db, Failure> {
 
 async fn serve(config: Config) -> Outcome {
     telemetry::start_logs(&config)?;
-    let secret = first_run::jwt_secret(&config, true)?;
-    if secret.made
+    let secret = first_run::for_serving(&config)?;
+    if secret.as_ref().is_some_and(|secret| secret.made)
         && let Some(file) = config.secret_file()
     {
         tracing::info!(file = %file.display(), "REKOMI_JWT_SECRET is not set: made a secret and kept it in a file");
@@ -145,7 +145,8 @@ async fn serve(config: Config) -> Outcome {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| Failure::from(format!("REKOMI_LISTEN: cannot listen on {listen}: {error}")))?;
-    let app = App::start(config, &secret.secret, Clock::system()).await.map_err(of)?;
+    let secret = secret.map(|secret| secret.secret);
+    let app = App::start(config, secret.as_ref(), Clock::system()).await.map_err(of)?;
     let brands = brands::list(&app.db).await.map_err(of)?;
     for brand in &brands {
         brands::open_secrets(&app.config.vault, brand)
@@ -226,7 +227,7 @@ async fn token(config: &Config, args: TokenArgs) -> Outcome {
         let row = row.one(db.reader()).await?;
         row.ok_or_else(|| Failure::from("--affiliate: the brand has no such affiliate"))?;
     }
-    let secret = first_run::jwt_secret(config, false)?;
+    let secret = first_run::for_signing(config)?;
     let ttl = TimeDelta::from_std(args.ttl).unwrap_or(TimeDelta::MAX);
     if ttl < TimeDelta::seconds(1) || ttl > MAX_TTL {
         return Err("--ttl: it must be from a second to ten years".into());
@@ -239,6 +240,6 @@ async fn token(config: &Config, args: TokenArgs) -> Outcome {
         mode: args.mode,
         ttl,
     };
-    let tokens = Tokens::new(&secret.secret, &config.jwt_issuer, &config.jwt_audience);
+    let tokens = Tokens::new(Some(&secret.secret), &config.jwt_issuer, &config.jwt_audience);
     print(&tokens.issue(grant, Clock::system().now())?)
 }

@@ -7,7 +7,7 @@ use crate::{
     app::App,
     auth::{
         Role,
-        jwt::{Grant, InvalidToken, Mode},
+        jwt::{CannotSign, Grant, Mode},
     },
 };
 
@@ -29,7 +29,7 @@ fn one_line(query: &str) -> String {
     query.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-pub fn print(app: &App, world: &World, base: &str) -> Result<(), InvalidToken> {
+pub fn print(app: &App, world: &World, base: &str) -> Result<(), CannotSign> {
     let token = |role, affiliate| {
         let grant = Grant {
             subject: "demo".into(),

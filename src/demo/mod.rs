@@ -46,7 +46,7 @@ pub async fn run(options: Options) -> Result<(), String> {
     let config = config(&db, address, &standin).map_err(|error| error.to_string())?;
     telemetry::start_logs(&config).map_err(|error| error.to_string())?;
     let secret = jwt_secret(&config, options.db.is_some()).map_err(|error| error.to_string())?;
-    let app = App::start(config, &secret, clock)
+    let app = App::start(config, Some(&secret), clock)
         .await
         .map_err(|error| error.to_string())?;
     let world = Arc::new(World::build(&app, &standin).await.map_err(|error| error.to_string())?);
@@ -96,7 +96,7 @@ fn config(db: &std::path::Path, address: std::net::SocketAddr, standin: &StandIn
 /// Kept beside a kept database, so that its tokens stay good; otherwise made for this run.
 fn jwt_secret(config: &Config, kept: bool) -> Result<SecretString, String> {
     if kept {
-        return Ok(first_run::jwt_secret(config, false)
+        return Ok(first_run::for_signing(config)
             .map_err(|error| error.to_string())?
             .secret);
     }

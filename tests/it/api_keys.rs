@@ -9,7 +9,6 @@ use sea_orm::EntityTrait;
 
 use crate::support::{
     binary::Home,
-    database::Database,
     listening::listening,
     socket::{Heard, Socket},
     *,

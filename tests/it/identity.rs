@@ -44,7 +44,7 @@ both! {
     async fn a_token_that_is_not_ours_is_refused(app: &TestApp) {
         let (now, hour) = (app.now(), TimeDelta::hours(1));
         let issue = |secret: &str, issuer: &str, audience: &str, at| {
-            Tokens::new(&secret.into(), issuer, audience)
+            Tokens::new(Some(&secret.into()), issuer, audience)
                 .issue(grant(app, hour), at)
                 .unwrap()
         };

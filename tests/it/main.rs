@@ -52,4 +52,5 @@ mod stats;
 mod switching;
 mod tenancy;
 mod tenancy_walk;
+mod tokens;
 mod webhooks;

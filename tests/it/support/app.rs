@@ -86,7 +86,14 @@ impl TestApp {
 
     /// Another server on the same database.
     pub async fn second_instance(&self) -> Instance {
-        Instance::start(&settings(&self.database, &self.standin), self.clock.clone()).await
+        self.instance_with(&[]).await
+    }
+
+    /// Another server on the same database, with more settings.
+    pub async fn instance_with(&self, more: &[(&'static str, &str)]) -> Instance {
+        let mut settings = settings(&self.database, &self.standin);
+        settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Instance::start(&settings, self.clock.clone()).await
     }
 
     async fn finish(self) {

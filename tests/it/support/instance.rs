@@ -57,7 +57,7 @@ impl Instance {
         rekomi::install_crypto();
         show_logs();
         let config = Config::from_lookup(|name| settings.get(name).cloned()).unwrap();
-        let app = App::start(config, &SecretString::from(JWT_SECRET), clock)
+        let app = App::start(config, Some(&SecretString::from(JWT_SECRET)), clock)
             .await
             .unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -8,6 +8,7 @@ pub mod client;
 pub mod database;
 pub mod history;
 pub mod instance;
+pub mod issuer;
 pub mod leaks;
 pub mod listening;
 pub mod operations;
