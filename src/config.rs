@@ -35,7 +35,8 @@ pub struct Config {
     pub jwt_public_keys: Arc<[VerifyingKey]>,
     /// `REKOMI_JWKS_URL`; `https://…`, `http://…` on this machine, or `file:///…`.
     pub jwks: Option<Source>,
-    /// `REKOMI_JWT_CLAIMS`, a comma list, for tokens verified by the two above; default the usual names.
+    /// `REKOMI_JWT_CLAIMS`, a comma list, for tokens verified by the two above; default the usual names. With
+    /// `REKOMI_JWT_BRAND` they are of that brand alone.
     pub jwt_claims: ClaimNames,
     /// `REKOMI_JWT_ISSUER`; default `rekomi`.
     pub jwt_issuer: String,
@@ -113,9 +114,7 @@ impl Config {
                         .map_err(|problem: &str| ConfigError::new("REKOMI_JWKS_URL", problem))
                 })
                 .transpose()?,
-            jwt_claims: or("REKOMI_JWT_CLAIMS", "")
-                .parse()
-                .map_err(|problem: String| ConfigError::new("REKOMI_JWT_CLAIMS", problem))?,
+            jwt_claims: jwt_claims(&or("REKOMI_JWT_CLAIMS", ""), get("REKOMI_JWT_BRAND"))?,
             jwt_issuer: or("REKOMI_JWT_ISSUER", "rekomi"),
             jwt_audience: or("REKOMI_JWT_AUDIENCE", "rekomi"),
             vault: vault(get("REKOMI_ENCRYPTION_KEY"))?,
@@ -192,6 +191,14 @@ fn jwt_public_keys(value: Option<String>) -> Result<Arc<[VerifyingKey]>, ConfigE
         None => value.replace("\\n", "\n"),
     };
     Ok(pem::keys(&text).map_err(wrong)?.into())
+}
+
+fn jwt_claims(names: &str, brand: Option<String>) -> Result<ClaimNames, ConfigError> {
+    let names: Result<ClaimNames, String> = names.parse();
+    let names = names.map_err(|problem| ConfigError::new("REKOMI_JWT_CLAIMS", problem))?;
+    let wrong = |_| ConfigError::new("REKOMI_JWT_BRAND", "must be a brand's id, brd_ and 32 hex digits");
+    let brand = brand.map(|id| id.parse().map_err(wrong)).transpose()?;
+    Ok(names.of_brand(brand))
 }
 
 fn vault(value: Option<String>) -> Result<Vault, ConfigError> {
@@ -312,6 +319,7 @@ mod tests {
             ),
             ("REKOMI_JWKS_URL", "http://issuer.example/short"),
             ("REKOMI_JWT_CLAIMS", "brand=/short,brand=/short"),
+            ("REKOMI_JWT_BRAND", "acme"),
             ("REKOMI_ENCRYPTION_KEY", "c2hvcnQ="),
             ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
             ("REKOMI_PUBLIC_URL", "example.com"),

@@ -6,6 +6,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use entity::id::BrandId;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub struct ClaimNames {
     mode: String,
     /// Whether the role may stand in a list, among roles of other applications.
     role_lists: bool,
+    /// The one brand that the tokens can be of; they need not name it.
+    only: Option<BrandId>,
 }
 
 impl ClaimNames {
@@ -33,19 +36,33 @@ impl ClaimNames {
             affiliate: "affiliate".into(),
             mode: "mode".into(),
             role_lists: false,
+            only: None,
         }
+    }
+
+    /// For an issuer of one brand's: its tokens open no other.
+    #[must_use]
+    pub fn of_brand(self, only: Option<BrandId>) -> Self {
+        Self { only, ..self }
     }
 
     /// The claims of ours in a token, each a string of the right form.
     pub(super) fn find(&self, said: &Value, expires_at: DateTime<Utc>) -> Option<Claims> {
         Some(Claims {
             subject: required(said, &self.subject)?,
-            brand: required(said, &self.brand)?,
+            brand: self.brand(optional(said, &self.brand)?)?,
             role: self.role(find(said, &self.role)?)?,
             affiliate: optional(said, &self.affiliate)?,
             mode: optional(said, &self.mode)?,
             expires_at,
         })
+    }
+
+    fn brand(&self, named: Option<BrandId>) -> Option<BrandId> {
+        match (named, self.only) {
+            (Some(named), Some(only)) => Some(only).filter(|only| *only == named),
+            (named, only) => named.or(only),
+        }
     }
 
     /// A role, or the one role of ours in a list of strings.
@@ -149,6 +166,23 @@ mod tests {
         ] {
             assert_eq!(find(&names, roles.clone()), None, "{roles}");
         }
+    }
+
+    #[test]
+    fn an_issuer_of_one_brand_opens_no_other() {
+        let only: BrandId = BRAND.parse().unwrap();
+        let names = ClaimNames::own().of_brand(Some(only));
+        let brand = |names: &ClaimNames, brand: Value| {
+            let said = json!({ "sub": "olivia", "brand": brand, "role": "owner" });
+            names.find(&said, DateTime::UNIX_EPOCH).map(|claims| claims.brand)
+        };
+        let other = json!(BRAND.replace('1', "2"));
+        assert_eq!(brand(&names, Value::Null), Some(only));
+        assert_eq!(brand(&names, json!(BRAND)), Some(only));
+        assert_eq!(brand(&names, other.clone()), None);
+        assert_eq!(brand(&names, json!("nonsense")), None);
+        assert_eq!(brand(&ClaimNames::own(), Value::Null), None);
+        assert!(brand(&ClaimNames::own(), other).is_some());
     }
 
     #[test]
