@@ -38,6 +38,8 @@ mod paging;
 mod refunds;
 mod resume;
 mod roles;
+mod row_connections;
+mod row_security;
 mod sales;
 mod schema;
 mod serving;

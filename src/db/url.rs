@@ -1,0 +1,60 @@
+//! Where the data is kept: what `DATABASE_URL` may say.
+
+use std::{path::PathBuf, str::FromStr};
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+
+/// Where the data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            PgConnectOptions::from_str(url).map_err(|error| format!("not a PostgreSQL URL: {error}"))?;
+            return Ok(Self::Postgres(url.to_owned()));
+        }
+        let rest = url
+            .strip_prefix("sqlite:")
+            .ok_or("must begin with sqlite:// or postgres://")?;
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path == ":memory:" || query.contains("mode=memory") {
+            return Err("an in-memory database would lose what it acknowledged: name a file".into());
+        }
+        if !matches!(query, "" | "mode=rwc" | "mode=rw") {
+            return Err(format!("the option {query:?} is not known; only mode=rwc is"));
+        }
+        Ok(Self::Sqlite(path.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_url_names_a_file_or_a_server() {
+        let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(path.into()));
+        assert_eq!("sqlite://rekomi.db".parse(), sqlite("rekomi.db"));
+        assert_eq!(
+            "sqlite:///var/lib/rekomi.db?mode=rwc".parse(),
+            sqlite("/var/lib/rekomi.db")
+        );
+        assert_eq!("sqlite:rekomi.db".parse(), sqlite("rekomi.db"));
+        for refused in [
+            "sqlite::memory:",
+            "sqlite://x?mode=memory",
+            "sqlite://",
+            "mysql://x",
+            "sqlite://x?cache=shared",
+        ] {
+            assert!(refused.parse::<DatabaseUrl>().is_err(), "{refused}");
+        }
+    }
+}
