@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, sqlx::postgres::PgListener};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, RuntimeErr};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -67,11 +67,12 @@ async fn listen(db: Db, heard: Arc<Notify>) {
     }
 }
 
-async fn listen_once(db: &Db, heard: &Notify) -> Result<(), sea_orm::sqlx::Error> {
-    let mut listener = PgListener::connect_with(db.reader().get_postgres_connection_pool()).await?;
-    listener.listen(CHANNEL).await?;
+async fn listen_once(db: &Db, heard: &Notify) -> Result<(), DbErr> {
+    let lost = |error: sea_orm::sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
+    let mut listener = db.listener().await?;
+    listener.listen(CHANNEL).await.map_err(lost)?;
     loop {
-        listener.recv().await?;
+        listener.recv().await.map_err(lost)?;
         heard.notify_waiters();
     }
 }

@@ -100,21 +100,25 @@ impl transport::Gateway for Gateway {
         if let Some(actor) = &mut actor {
             actor.origin.request_id = Some(request_id.to_owned());
         }
+        let domain = match &actor {
+            Some(actor) => self.domain.of_brand(actor.scope.brand),
+            None => self.domain.of_nobody(),
+        };
         // Before any page is read, so that nothing falls between the page and the cursor.
         let feed_cursor = match &actor {
             Some(actor) if request.query.contains("feedCursor") => {
-                Some(feed::current_cursor(&self.domain, actor).await.map_err(Arc::new))
+                Some(feed::current_cursor(&domain, actor).await.map_err(Arc::new))
             }
             _ => None,
         };
         request.data(State {
-            domain: self.domain.clone(),
             live: self.live.clone(),
             feed_cursor,
             requester: actor.map(|actor| Requester {
-                loaders: Arc::new(Loaders::new(&self.domain, actor.scope)),
+                loaders: Arc::new(Loaders::new(&domain, actor.scope)),
                 actor,
             }),
+            domain,
         })
     }
 

@@ -44,6 +44,7 @@ pub struct Item {
 /// Hands out the feeds. Clones share one.
 #[derive(Clone)]
 pub struct Live {
+    /// Not confined: each feed is read as its brand.
     domain: Domain,
     told: Arc<Notify>,
     tasks: TaskTracker,
@@ -65,14 +66,15 @@ impl Live {
 
     /// Everything after a place in the feed, in order, once, and then on as it happens.
     pub async fn listen(&self, name: FeedName, after: Option<i64>) -> Result<impl Stream<Item = Result<Item>> + use<>> {
-        let channel = self.channel(name).await?;
+        let domain = self.domain.of_brand(name.brand);
+        let channel = self.channel(&domain, name).await?;
         let receiver = channel.subscribe();
         let last = match after {
             Some(sequence) => sequence,
-            None => feed::newest(&self.domain, name).await?,
+            None => feed::newest(&domain, name).await?,
         };
         let listener = Listener {
-            domain: self.domain.clone(),
+            domain,
             name,
             receiver,
             last,
@@ -88,11 +90,11 @@ impl Live {
     }
 
     /// The feed's channel; the first listener starts its reader, and the last one's leaving ends it.
-    async fn channel(&self, name: FeedName) -> Result<Arc<broadcast::Sender<Item>>> {
+    async fn channel(&self, domain: &Domain, name: FeedName) -> Result<Arc<broadcast::Sender<Item>>> {
         if let Some(channel) = self.open(name) {
             return Ok(channel);
         }
-        let last = feed::newest(&self.domain, name).await?;
+        let last = feed::newest(domain, name).await?;
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(&name).and_then(Weak::upgrade) {
             return Ok(channel);
@@ -113,12 +115,13 @@ impl Live {
 
     /// Reads new rows once and hands them out, until nobody listens.
     async fn read(&self, name: FeedName, channel: Weak<broadcast::Sender<Item>>, mut last: i64) {
+        let domain = self.domain.of_brand(name.brand);
         loop {
             let woken = self.told.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let Some(open) = channel.upgrade() else { return };
-            match items(&self.domain, name, last).await {
+            match items(&domain, name, last).await {
                 Ok(items) => {
                     let full = items.len() as u64 >= feed::BATCH;
                     for item in items {

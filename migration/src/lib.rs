@@ -6,6 +6,7 @@ mod m0003_coupons;
 mod m0004_stripe;
 mod m0005_sales;
 mod m0006_feed;
+mod m0007_row_security;
 mod m0008_api_keys;
 mod m0009_audit_log;
 mod m0010_customers;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_stripe::Migration),
             Box::new(m0005_sales::Migration),
             Box::new(m0006_feed::Migration),
+            Box::new(m0007_row_security::Migration),
             Box::new(m0008_api_keys::Migration),
             Box::new(m0009_audit_log::Migration),
             Box::new(m0010_customers::Migration),
@@ -67,9 +69,32 @@ async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// A migration that runs a constant's SQL. There is no way down: a restore from a backup is the way back.
+/// Puts a table behind row-level security, forced, so that the policies hold for its owner too. Every table of a brand's
+/// needs it: a role that works with the rows under the policies is given no table that lacks them. SQLite has no such
+/// thing.
+///
+/// The settings are read once for each statement. Where neither is set there are no rows, and none can be written. The
+/// workers' policy is an `IS NOT NULL` because PostgreSQL expects such a condition to let nearly all rows through: the two
+/// policies are joined by `OR`, and of any other form it would expect next to none, and give up the index that has a
+/// page's order.
+async fn row_security(manager: &SchemaManager<'_>, table: &str, brand: &str) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let statements = format!(
+        "CREATE POLICY rekomi_brand ON {table}
+           USING ({brand} = (SELECT nullif(current_setting('rekomi.brand', true), '')::uuid));
+         CREATE POLICY rekomi_workers ON {table}
+           USING ((SELECT 1 WHERE current_setting('rekomi.all_brands', true) = 'on') IS NOT NULL);
+         ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+    );
+    manager.get_connection().execute_unprepared(&statements).await.map(drop)
+}
+
+/// A migration that runs a constant's SQL, and puts tables behind row-level security, each by the column that names the
+/// brand. There is no way down: a restore from a backup is the way back.
 macro_rules! sql_migration {
-    ($sql:expr) => {
+    ($sql:expr $(, $table:literal => $brand:literal)* $(,)?) => {
         #[derive(sea_orm_migration::prelude::DeriveMigrationName)]
         pub struct Migration;
 
@@ -79,7 +104,9 @@ macro_rules! sql_migration {
                 &self,
                 manager: &sea_orm_migration::prelude::SchemaManager,
             ) -> Result<(), sea_orm_migration::prelude::DbErr> {
-                crate::run(manager, $sql).await
+                crate::run(manager, $sql).await?;
+                $(crate::row_security(manager, $table, $brand).await?;)*
+                Ok(())
             }
         }
     };

@@ -19,5 +19,6 @@ CREATE TABLE api_key (
 ) STRICT_TABLE;
 
 CREATE INDEX api_key_of_brand ON api_key (brand_id, livemode, id);
-"
+",
+    "api_key" => "brand_id",
 );

@@ -51,6 +51,6 @@ impl MigrationTrait for Migration {
         for statement in if sqlite { SQLITE } else { POSTGRES } {
             manager.get_connection().execute_unprepared(statement).await?;
         }
-        Ok(())
+        crate::row_security(manager, "audit_entry", "brand_id").await
     }
 }

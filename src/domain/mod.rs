@@ -29,6 +29,7 @@ pub mod tenancy;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use entity::id::BrandId;
 use uuid::Uuid;
 
 use crate::{auth::Scope, clock::Clock, db::Db, error::Result};
@@ -39,6 +40,22 @@ pub struct Domain {
     pub db: Db,
     pub clock: Clock,
     pub outbox: Arc<dyn Outbox>,
+}
+
+impl Domain {
+    /// For a request of the brand's.
+    pub fn of_brand(&self, brand: BrandId) -> Self {
+        self.with(self.db.of_brand(brand))
+    }
+
+    /// For a request without a token.
+    pub fn of_nobody(&self) -> Self {
+        self.with(self.db.of_nobody())
+    }
+
+    fn with(&self, db: Db) -> Self {
+        Self { db, ..self.clone() }
+    }
 }
 
 /// Carries out what is owed to Stripe. The operation's row is written by the domain, in the transaction of the change.

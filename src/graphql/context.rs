@@ -22,6 +22,7 @@ pub struct Requester {
 /// Put into each request by the gateway; nothing else is looked up in the request's data.
 #[derive(Clone)]
 pub struct State {
+    /// Confined to the caller's brand.
     pub domain: Domain,
     pub live: Live,
     /// Where the feed stood before the request read anything, if it asks for that.

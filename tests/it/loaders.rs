@@ -38,7 +38,11 @@ fn selects(log: &str) -> Vec<String> {
         }
     });
     let workers = |text: &str| text.contains(r#"FROM "stripe_operation" WHERE "stripe_operation"."status""#);
-    let ours = |text: &String| text.starts_with("SELECT") && !text.contains(r#"FROM "brand""#) && !workers(text);
+    // A connection is told whose rows to show instead of being pinged.
+    let told = |text: &str| text.starts_with("SELECT set_config");
+    let ours = |text: &String| {
+        text.starts_with("SELECT") && !text.contains(r#"FROM "brand""#) && !workers(text) && !told(text)
+    };
     text.filter(ours).collect()
 }
 

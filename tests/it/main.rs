@@ -43,6 +43,8 @@ mod refunds;
 mod reseal;
 mod resume;
 mod role_matrix;
+mod row_connections;
+mod row_security;
 mod sales;
 mod schema;
 mod serving;

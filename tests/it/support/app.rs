@@ -103,7 +103,7 @@ impl TestApp {
         books::check(&db.url).await;
     }
 
-    pub fn db(&self) -> &sea_orm::DatabaseConnection {
+    pub fn db(&self) -> &rekomi::db::Reader {
         self.instance.app.db.reader()
     }
 

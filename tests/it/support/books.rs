@@ -14,7 +14,7 @@ use rekomi::{
     db::{DatabaseUrl, Db},
     domain::stats::hour,
 };
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 pub async fn check(url: &str) {
@@ -29,7 +29,7 @@ pub async fn check(url: &str) {
     db.close().await;
 }
 
-async fn counts(db: &DatabaseConnection, conversions: &[conversion::Model]) {
+async fn counts(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let mut counted: BTreeMap<(Uuid, i64), [i64; 3]> = BTreeMap::new();
     for row in redemption::Entity::find().all(db).await.unwrap() {
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
@@ -55,7 +55,7 @@ async fn counts(db: &DatabaseConnection, conversions: &[conversion::Model]) {
     );
 }
 
-async fn money(db: &DatabaseConnection, conversions: &[conversion::Model]) {
+async fn money(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let mut counted: BTreeMap<(Uuid, i64, String), [i64; 3]> = BTreeMap::new();
     for row in conversions {
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
@@ -84,7 +84,7 @@ async fn money(db: &DatabaseConnection, conversions: &[conversion::Model]) {
 }
 
 /// Each conversion's commission is the sum of its entries, each balance the sum of all; what is held has none.
-async fn ledger(db: &DatabaseConnection, conversions: &[conversion::Model]) {
+async fn ledger(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let entries = ledger_entry::Entity::find().all(db).await.unwrap();
     let mut of_conversion: BTreeMap<Uuid, i64> = BTreeMap::new();
     let mut of_affiliate: BTreeMap<(Uuid, bool, String), i64> = BTreeMap::new();
@@ -109,7 +109,7 @@ async fn ledger(db: &DatabaseConnection, conversions: &[conversion::Model]) {
 }
 
 /// The feed has no gaps, its counter is at its end, and each conversion was created in it once, before anything else.
-async fn feed(db: &DatabaseConnection) {
+async fn feed(db: &impl ConnectionTrait) {
     let mut feeds: BTreeMap<(Uuid, bool), Vec<feed_event::Model>> = BTreeMap::new();
     for row in feed_event::Entity::find().all(db).await.unwrap() {
         feeds.entry((row.brand_id.0, row.livemode)).or_default().push(row);

@@ -33,6 +33,18 @@ pub async fn postgres() -> Option<Database> {
     })
 }
 
+/// An empty database of the cluster that belongs to a new role with the given attributes (`LOGIN`, for one), which the
+/// URL connects as.
+pub async fn postgres_of(attributes: &str) -> Option<Database> {
+    let cluster = postgres::cluster().await?;
+    let place = postgres::place().await;
+    Some(Database {
+        url: cluster.create_owned(attributes).await,
+        _folder: None,
+        _place: Some(place),
+    })
+}
+
 impl Database {
     pub fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")

@@ -2,7 +2,7 @@
 
 use entity::{conversion, ledger_entry, redemption};
 use rekomi::standin::{Account, Paid, Promo, SaleBuilder, Shape, SubscriptionSale};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::rng::Rng;
@@ -52,7 +52,7 @@ impl History {
     }
 
     /// Everything that stands for it, without ids and without the time of recording.
-    pub async fn outcome(&self, db: &DatabaseConnection) -> Vec<String> {
+    pub async fn outcome(&self, db: &impl ConnectionTrait) -> Vec<String> {
         let mut outcome = Vec::new();
         let parts = std::iter::once(self.sale.subscription.clone());
         let parts = parts.chain(self.sale.bills.iter().map(|bill| bill.invoice.clone().unwrap()));

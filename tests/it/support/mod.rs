@@ -19,6 +19,7 @@ pub mod sdl;
 pub mod socket;
 pub mod told;
 pub mod untouched;
+pub mod wall;
 pub mod worlds;
 
 use std::time::Duration;
@@ -52,6 +53,19 @@ macro_rules! both {
                 if let Some(database) = $crate::support::database::postgres().await {
                     $crate::support::app::run(database, async |app| rule(app).await).await;
                 }
+            }
+        }
+    )+};
+}
+
+/// Declares tests of what PostgreSQL alone has. Where it is not installed they are left out, and that is said.
+macro_rules! on_postgres {
+    ($(async fn $name:ident($app:ident: &TestApp $(,)?) $body:block)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            async fn rule($app: &TestApp) $body
+            if let Some(database) = $crate::support::database::postgres().await {
+                $crate::support::app::run(database, async |app| rule(app).await).await;
             }
         }
     )+};

@@ -93,7 +93,11 @@ impl Cluster {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        self.url_of("postgres", database)
+    }
+
+    fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// A new database with the schema in it.
@@ -101,6 +105,15 @@ impl Cluster {
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         self.sql(format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
         self.url(&name)
+    }
+
+    /// A new database without a schema, of a new role with these attributes.
+    pub async fn create_owned(&self, attributes: &str) -> String {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (name, owner) = (format!("test_{number}"), format!("owner_{number}"));
+        self.sql(format!("CREATE ROLE {owner} {attributes}")).await;
+        self.sql(format!("CREATE DATABASE {name} OWNER {owner}")).await;
+        self.url_of(&owner, &name)
     }
 
     async fn sql(&self, statement: String) {

@@ -1,0 +1,26 @@
+//! Row-level security on every table that was there before it.
+
+crate::sql_migration!(
+    "",
+    "brand" => "id",
+    "campaign" => "brand_id",
+    "campaign_rule" => "brand_id",
+    "affiliate" => "brand_id",
+    "affiliate_status" => "brand_id",
+    "affiliate_campaign" => "brand_id",
+    "campaign_coupon" => "brand_id",
+    "affiliate_code" => "brand_id",
+    "stripe_event" => "brand_id",
+    "stripe_object" => "brand_id",
+    "stripe_operation" => "brand_id",
+    "sale" => "brand_id",
+    "sale_key" => "brand_id",
+    "conversion" => "brand_id",
+    "redemption" => "brand_id",
+    "ledger_entry" => "brand_id",
+    "affiliate_balance" => "brand_id",
+    "code_total" => "brand_id",
+    "code_money" => "brand_id",
+    "feed_counter" => "brand_id",
+    "feed_event" => "brand_id",
+);
