@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use entity::{conversion, feed_event, id::ConversionId};
+use entity::{
+    conversion, feed_event,
+    id::{AffiliateId, ConversionId},
+};
 use futures_util::Stream;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::sync::{Notify, broadcast};
@@ -65,7 +68,15 @@ impl Live {
     }
 
     /// Everything after a place in the feed, in order, once, and then on as it happens.
-    pub async fn listen(&self, name: FeedName, after: Option<i64>) -> Result<impl Stream<Item = Result<Item>> + use<>> {
+    ///
+    /// An affiliate's catching up reads its own rows alone, so that neither its cost nor its time tells of the others;
+    /// live, the rows of others come by and are the caller's to leave out.
+    pub async fn listen(
+        &self,
+        name: FeedName,
+        affiliate: Option<AffiliateId>,
+        after: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Item>> + use<>> {
         let domain = self.domain.of_brand(name.brand);
         let channel = self.channel(&domain, name).await?;
         let receiver = channel.subscribe();
@@ -76,8 +87,10 @@ impl Live {
         let listener = Listener {
             domain,
             name,
+            affiliate,
             receiver,
             last,
+            reached: last,
             backlog: Vec::new().into_iter(),
             behind: true,
             failed: false,
@@ -121,7 +134,7 @@ impl Live {
             tokio::pin!(woken);
             woken.as_mut().enable();
             let Some(open) = channel.upgrade() else { return };
-            match items(&domain, name, last).await {
+            match items(&domain, name, None, last).await {
                 Ok(items) => {
                     let full = items.len() as u64 >= feed::BATCH;
                     for item in items {
@@ -146,8 +159,8 @@ impl Live {
 }
 
 /// The rows after a number, with their conversions.
-async fn items(domain: &Domain, name: FeedName, after: i64) -> Result<Vec<Item>> {
-    let events = feed::after(domain, name, after).await?;
+async fn items(domain: &Domain, name: FeedName, affiliate: Option<AffiliateId>, after: i64) -> Result<Vec<Item>> {
+    let events = feed::after(domain, name, affiliate, after).await?;
     if events.is_empty() {
         return Ok(Vec::new());
     }
@@ -173,9 +186,13 @@ async fn items(domain: &Domain, name: FeedName, after: i64) -> Result<Vec<Item>>
 struct Listener {
     domain: Domain,
     name: FeedName,
+    /// Whose rows are read when it catches up; `None` for all.
+    affiliate: Option<AffiliateId>,
     receiver: broadcast::Receiver<Item>,
-    /// The number of the last row that was given.
+    /// The number of the last row that was given or passed over.
     last: i64,
+    /// How far the feed had come before the backlog was read: up to there the backlog is all there is.
+    reached: i64,
     backlog: std::vec::IntoIter<Item>,
     /// There may be rows in the database that the channel will not bring.
     behind: bool,
@@ -186,6 +203,17 @@ struct Listener {
 }
 
 impl Listener {
+    async fn catch_up(&mut self) -> Result<()> {
+        let newest = feed::newest(&self.domain, self.name).await?;
+        let items = items(&self.domain, self.name, self.affiliate, self.last).await?;
+        self.behind = items.len() as u64 >= feed::BATCH;
+        if !self.behind {
+            self.reached = newest;
+        }
+        self.backlog = items.into_iter();
+        Ok(())
+    }
+
     async fn next(&mut self) -> Option<Result<Item>> {
         if self.failed {
             return None;
@@ -195,12 +223,10 @@ impl Listener {
                 self.last = item.event.sequence;
                 return Some(Ok(item));
             }
+            self.last = self.last.max(self.reached);
             if self.behind {
-                match items(&self.domain, self.name, self.last).await {
-                    Ok(items) => {
-                        self.behind = items.len() as u64 >= feed::BATCH;
-                        self.backlog = items.into_iter();
-                    }
+                match self.catch_up().await {
+                    Ok(()) => {}
                     Err(error) => {
                         self.failed = true;
                         return Some(Err(error));

@@ -5,7 +5,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use entity::{
     feed_event::{self, FeedKind},
-    id::BrandId,
+    id::{AffiliateId, BrandId},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
@@ -81,11 +81,19 @@ pub async fn newest(domain: &Domain, feed: FeedName) -> Result<i64> {
     Ok(row.map_or(0, |row| row.last_sequence))
 }
 
-/// Up to [`BATCH`] rows after a number, in order.
-pub async fn after(domain: &Domain, feed: FeedName, sequence: i64) -> Result<Vec<feed_event::Model>> {
-    let rows = feed_event::Entity::find()
-        .filter(feed_event::Column::BrandId.eq(feed.brand))
-        .filter(feed_event::Column::Livemode.eq(feed.livemode))
+/// Up to [`BATCH`] rows after a number, in order; of one affiliate's, where one is given.
+pub async fn after(
+    domain: &Domain,
+    feed: FeedName,
+    affiliate: Option<AffiliateId>,
+    sequence: i64,
+) -> Result<Vec<feed_event::Model>> {
+    let scope = Scope {
+        brand: feed.brand,
+        livemode: feed.livemode,
+        affiliate,
+    };
+    let rows = tenancy::find::<feed_event::Entity>(&scope)
         .filter(feed_event::Column::Sequence.gt(sequence))
         .order_by_asc(feed_event::Column::Sequence)
         .limit(BATCH);

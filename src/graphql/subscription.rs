@@ -53,7 +53,7 @@ impl Subscriptions {
         filter.check().map_err(graphql_error)?;
         let items = state
             .live
-            .listen(FeedName::from(&scope), after)
+            .listen(FeedName::from(&scope), scope.affiliate, after)
             .await
             .map_err(graphql_error)?;
         Ok(items.filter_map(move |item| {

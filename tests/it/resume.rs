@@ -32,6 +32,35 @@ both! {
         socket.close().await;
     }
 
+    async fn an_affiliate_that_reconnects_gets_its_own_among_all_that_was_missed(app: &TestApp) {
+        let stage = app.stage().await;
+        app.max().mint(&stage.coupon, &stage.bob, "BOB20").await;
+        let token = app.token(Role::Affiliate, Some(&stage.bob), None);
+        for code in ["SARAH20", "BOB20", "SARAH20", "SARAH20", "BOB20", "SARAH20"] {
+            sell(app, code).await;
+        }
+        let beginning = rekomi::domain::feed::cursor(uuid::Uuid::nil());
+        let mut socket = app.socket(&token).await;
+        socket.listen("1", &format!("(after: \"{beginning}\")")).await;
+        let (cursor, first) = socket.event("1").await;
+        let mut heard = vec![cast::id(&first), socket.conversion("1").await];
+        // Live again: others' sales come by, and its own is heard.
+        for code in ["SARAH20", "BOB20", "SARAH20", "BOB20"] {
+            sell(app, code).await;
+        }
+        heard.push(socket.conversion("1").await);
+        heard.push(socket.conversion("1").await);
+        let own: Vec<String> = app.affiliate(&stage.bob).conversions().await.iter().map(cast::id).collect();
+        assert_eq!(heard, own);
+        let mut again = app.socket(&token).await;
+        again.listen("1", &format!("(after: \"{cursor}\")")).await;
+        for id in &own[1..] {
+            assert_eq!(again.conversion("1").await, *id);
+        }
+        socket.close().await;
+        again.close().await;
+    }
+
     async fn nothing_falls_between_a_page_and_the_cursor_read_beside_it(app: &TestApp) {
         app.stage().await;
         let sales: Vec<_> = (0..60)
