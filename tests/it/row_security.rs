@@ -111,7 +111,7 @@ on_postgres! {
         };
         let feed = FeedName { brand: app.acme.id, livemode: true };
         let heard = async || {
-            let mut listening = Box::pin(app.instance.app.live.listen(feed, Some(0)).await.unwrap());
+            let mut listening = Box::pin(app.instance.app.live.listen(feed, None, Some(0)).await.unwrap());
             let wait = std::time::Duration::from_millis(700);
             let item = tokio::time::timeout(wait, listening.next()).await;
             item.is_ok_and(|item| item.unwrap().is_ok())
