@@ -101,7 +101,7 @@ on_postgres! {
                             WHERE datname = current_database() AND pid <> pg_backend_pid()")
                 .await
                 .unwrap();
-            assert!(ended.len() > 5, "there were connections to end: {}", ended.len());
+            assert!(!ended.is_empty(), "there were connections to end");
             let txn = db.begin().await.unwrap();
             assert_eq!(conversion::Entity::find().count(&txn).await.unwrap(), 1);
             txn.rollback().await.unwrap();
