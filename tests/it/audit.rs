@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rekomi::auth::Role;
 use sea_orm::ConnectionTrait;
 
-use crate::support::{operations::mutations, sdl::Sdl, *};
+use crate::support::{operations::mutations, sdl::Sdl, socket::Heard, *};
 
 const ENTRIES: &str = "{ auditLog(first: 100) { nodes {
-    action objectId actor actorKind authority livemode at requestId changes { field before after }
+    action objectId actor actorKind authority livemode at address userAgent requestId changes { field before after }
 } } }";
 
 async fn entries(owner: &Caller) -> Vec<Value> {
@@ -73,12 +73,28 @@ both! {
             json!({
                 "action": "campaign.updated", "objectId": stage.campaign, "actor": "manager", "actorKind": "TOKEN",
                 "authority": "manager", "livemode": null, "at": "2026-11-01T12:00:00+00:00", "requestId": "req-17",
+                "address": "127.0.0.1", "userAgent": "dashboard/1.0",
                 "changes": [
                     { "field": "holdDays", "before": "30", "after": "10" },
                     { "field": "name", "before": "Spring", "after": "Autumn" },
                 ],
             })
         );
+    }
+
+    async fn what_comes_over_a_socket_has_the_origin_of_its_handshake(app: &TestApp) {
+        let stage = app.stage().await;
+        let mut socket = app.socket(&app.token(Role::Manager, None, None)).await;
+        let query = format!(
+            "mutation {{ updateAffiliateStatus(input: {{ id: \"{}\", status: SUSPENDED }}) {{ userErrors {{ code }} }} }}",
+            stage.bob
+        );
+        socket.send(json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })).await;
+        assert!(matches!(socket.next().await, Heard::Message(message) if message["type"] == "next"));
+        let entry = newest(app).await;
+        assert_eq!([&entry["action"], &entry["address"]], [&json!("affiliate.status_changed"), &json!("127.0.0.1")]);
+        assert!(entry["requestId"].as_str().unwrap().ends_with("/1"), "{entry}");
+        socket.close().await;
     }
 
     async fn keys_and_affiliates_are_named_too(app: &TestApp) {
