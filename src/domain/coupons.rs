@@ -3,21 +3,20 @@
 //! **Invariant.** The row and what it owes Stripe are written together. Deleting is a mark: codes keep attributing.
 
 use entity::{
-    code::{self, CodeStatus},
-    coupon,
+    code, coupon,
     id::{AffiliateId, CampaignId, CouponId},
     stripe_operation,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, Select, Set, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    Select,
 };
 use uuid::Uuid;
 
 pub use super::coupon_terms::{CreateCoupon, DiscountInput};
 use super::{
     Attempt, Domain, Refusal, affiliates, audit, campaigns,
-    coupon_terms::{MAX_NAME, Terms},
+    coupon_terms::Terms,
     owed::{self, Call},
     page::{self, Order, Page, PageArgs},
     plans, tenancy,
@@ -26,15 +25,6 @@ use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Problems, Result, UserErrorCode},
 };
-
-/// What is left out stays.
-#[derive(Clone, Debug, Default)]
-pub struct UpdateCoupon {
-    pub name: Option<String>,
-    pub overrides_click_attribution: Option<bool>,
-    pub allow_affiliate_self_mint: Option<bool>,
-    pub archived: Option<bool>,
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct CouponFilter {
@@ -78,7 +68,11 @@ pub async fn get(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Option<
     Ok(find(domain.db.reader(), &actor.scope, id).await?)
 }
 
-async fn find(db: &impl ConnectionTrait, scope: &Scope, id: CouponId) -> Result<Option<coupon::Model>, sea_orm::DbErr> {
+pub(super) async fn find(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: CouponId,
+) -> Result<Option<coupon::Model>, sea_orm::DbErr> {
     tenancy::find::<coupon::Entity>(scope)
         .filter(coupon::Column::Id.eq(id))
         .one(db)
@@ -212,7 +206,7 @@ async fn undo_creation(
 }
 
 /// Stripe's refusal, on the field of ours that it is about.
-fn rejected(refusal: &Refusal) -> Error {
+pub(super) fn rejected(refusal: &Refusal) -> Error {
     let field: &[&'static str] = match refusal.param.as_deref() {
         Some("name") => &["name"],
         Some("percent_off" | "amount_off" | "currency") => &["discount"],
@@ -222,105 +216,6 @@ fn rejected(refusal: &Refusal) -> Error {
         _ => &[],
     };
     Error::user(UserErrorCode::StripeRejected, field, refusal.message.clone())
-}
-
-/// Changes the name, the toggles, or whether new codes may be minted on it.
-///
-/// # Errors
-/// `NOT_FOUND` on `id`; `INVALID` on `name`; `STRIPE_REJECTED` on `name`, and then nothing has changed.
-pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateCoupon) -> Result<coupon::Model> {
-    actor.require(Operation::ManageCoupons)?;
-    let scope = &actor.scope;
-    let connected = domain.outbox.connected(scope).await?;
-    let mut problems = Problems::default();
-    let name = input.name.map(|name| problems.text(&["name"], &name, MAX_NAME));
-    problems.check()?;
-    let txn = domain.db.begin().await?;
-    let row = find(&txn, scope, id).await?;
-    let before = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let mut change: coupon::ActiveModel = before.clone().into();
-    if let Some(name) = &name {
-        change.name = Set(name.clone());
-    }
-    if let Some(on) = input.overrides_click_attribution {
-        change.overrides_click_attribution = Set(on);
-    }
-    if let Some(on) = input.allow_affiliate_self_mint {
-        change.allow_affiliate_self_mint = Set(on);
-    }
-    if let Some(on) = input.archived {
-        change.archived = Set(on);
-    }
-    let after = if change.is_changed() {
-        change.update(&txn).await?
-    } else {
-        before.clone()
-    };
-    let mut owed = None;
-    if after.name != before.name {
-        let name = after.name.clone();
-        owed = Some(owed::owe_in_txn(&txn, domain, scope, &Call::RenameCoupon { id, name }, connected).await?);
-    }
-    let entry = audit::Entry::changed("coupon.updated", id, &before, &after)?;
-    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-    txn.commit().await?;
-    if let Some(operation) = owed.filter(|_| connected)
-        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
-    {
-        let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        // Only what this call has changed, in case somebody else has changed the rest meanwhile.
-        let mut undo = coupon::ActiveModel {
-            id: Set(id),
-            name: Set(before.name.clone()),
-            ..Default::default()
-        };
-        if input.overrides_click_attribution.is_some() {
-            undo.overrides_click_attribution = Set(before.overrides_click_attribution);
-        }
-        if input.allow_affiliate_self_mint.is_some() {
-            undo.allow_affiliate_self_mint = Set(before.allow_affiliate_self_mint);
-        }
-        if input.archived.is_some() {
-            undo.archived = Set(before.archived);
-        }
-        let undone = undo.update(&txn).await?;
-        let entry = audit::Entry::changed("coupon.refused_by_stripe", id, &after, &undone)?;
-        let entry = entry.with("reason", refusal.message.clone());
-        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-        txn.commit().await?;
-        return Err(rejected(&refusal));
-    }
-    Ok(after)
-}
-
-/// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can.
-///
-/// # Errors
-/// `NOT_FOUND` on `id`.
-pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<CouponId> {
-    actor.require(Operation::ManageCoupons)?;
-    let scope = &actor.scope;
-    let connected = domain.outbox.connected(scope).await?;
-    let txn = domain.db.begin().await?;
-    let row = find(&txn, scope, id).await?;
-    let coupon = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let mut change: coupon::ActiveModel = coupon.clone().into();
-    change.deleted_at = Set(Some(domain.clock.now()));
-    let deleted = change.update(&txn).await?;
-    let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
-    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-    code::Entity::update_many()
-        .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
-        .filter(code::Column::CouponId.eq(id))
-        .exec(&txn)
-        .await?;
-    let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
-    txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        owed::refused(domain, operation, &refusal).await?;
-    }
-    Ok(id)
 }
 
 async fn reread(domain: &Domain, scope: &Scope, id: CouponId) -> Result<coupon::Model> {

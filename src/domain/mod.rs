@@ -16,6 +16,7 @@ pub mod code_text;
 pub mod codes;
 pub mod commission;
 pub mod conversions;
+pub mod coupon_changes;
 mod coupon_terms;
 pub mod coupons;
 pub mod feed;

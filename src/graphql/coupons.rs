@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        coupons::{self, CreateCoupon, UpdateCoupon},
+        coupon_changes::UpdateCoupon,
+        coupons::{self, CreateCoupon},
         owed::Sync,
     },
     money,

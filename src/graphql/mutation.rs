@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     auth::{Actor, Operation},
-    domain::{Domain, affiliates, api_keys, campaigns, code_switching, codes, coupons},
+    domain::{Domain, affiliates, api_keys, campaigns, code_switching, codes, coupon_changes, coupons},
     error::{Error, Result},
 };
 
@@ -158,7 +158,7 @@ impl Mutation {
     ) -> async_graphql::Result<UpdateCampaignCouponPayload> {
         let (id, change) = input.decode();
         let done = call(ctx, async |domain, actor| {
-            coupons::update(domain, actor, known(id)?, change).await
+            coupon_changes::update(domain, actor, known(id)?, change).await
         })
         .await;
         let (campaign_coupon, user_errors) = payload(done.map(node!(CampaignCoupon)))?;
@@ -176,7 +176,7 @@ impl Mutation {
         input: DeleteCampaignCouponInput,
     ) -> async_graphql::Result<DeleteCampaignCouponPayload> {
         let done = call(ctx, async |domain, actor| {
-            coupons::delete(domain, actor, known(input.coupon_id())?).await
+            coupon_changes::delete(domain, actor, known(input.coupon_id())?).await
         })
         .await;
         let (deleted_id, user_errors) = payload(done.map(|(id, _)| id.to_string().into()))?;

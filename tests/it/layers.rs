@@ -240,7 +240,7 @@ fn loaders_never_ask_without_the_brand() {
 fn only_config_reads_the_environment() {
     nowhere(
         &[""],
-        &["config.rs"],
+        &["config/"],
         &["env::var", "env::vars", "env::set_var", "std::env::{"],
     );
 }

@@ -1,21 +1,19 @@
 //! The settings. The environment is read here and nowhere else; a missing or malformed setting is one line that names it.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-};
+mod values;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use ipnet::{IpNet, Ipv4Net};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    auth::{claim_names::ClaimNames, keys::VerifyingKey, pem, source::Source},
+    auth::{claim_names::ClaimNames, keys::VerifyingKey, source::Source},
     db::DatabaseUrl,
     vault::Vault,
 };
+use values::{cors_origins, jwt_claims, jwt_public_keys, jwt_secret, list, origin, trusted_proxies, vault};
 
 /// The fewest bytes of an HS256 secret (RFC 7518, section 3.2).
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
@@ -146,106 +144,6 @@ impl Config {
             DatabaseUrl::Sqlite(path) => Some(path.with_extension("jwt-secret")),
             DatabaseUrl::Postgres(_) => None,
         }
-    }
-}
-
-fn list(value: Option<String>) -> impl Iterator<Item = String> {
-    let parts: Vec<_> = value
-        .iter()
-        .flat_map(|value| value.split(','))
-        .map(|part| part.trim().to_owned())
-        .collect();
-    parts.into_iter().filter(|part| !part.is_empty())
-}
-
-fn origin(setting: &'static str, value: &str) -> Result<Url, ConfigError> {
-    let wrong = || ConfigError::new(setting, "must be a bare origin, such as https://example.com");
-    let url: Url = value.parse().map_err(|_| wrong())?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if bare && url.has_host() && matches!(url.scheme(), "http" | "https") {
-        Ok(url)
-    } else {
-        Err(wrong())
-    }
-}
-
-fn jwt_secret(value: Option<String>) -> Result<Option<SecretString>, ConfigError> {
-    match value {
-        Some(secret) if secret.len() < MIN_JWT_SECRET_BYTES => {
-            let problem = format!("must have at least {MIN_JWT_SECRET_BYTES} bytes");
-            Err(ConfigError::new("REKOMI_JWT_SECRET", problem))
-        }
-        secret => Ok(secret.map(SecretString::from)),
-    }
-}
-
-fn jwt_public_keys(value: Option<String>) -> Result<Arc<[VerifyingKey]>, ConfigError> {
-    let wrong = |problem: &str| ConfigError::new("REKOMI_JWT_PUBLIC_KEY", problem);
-    let Some(value) = value else {
-        return Ok(Arc::default());
-    };
-    let text = match value.strip_prefix('@') {
-        Some(file) => {
-            std::fs::read_to_string(file).map_err(|error| wrong(&format!("the file cannot be read: {error}")))?
-        }
-        None => value.replace("\\n", "\n"),
-    };
-    Ok(pem::keys(&text).map_err(wrong)?.into())
-}
-
-fn jwt_claims(names: &str, brand: Option<String>) -> Result<ClaimNames, ConfigError> {
-    let names: Result<ClaimNames, String> = names.parse();
-    let names = names.map_err(|problem| ConfigError::new("REKOMI_JWT_CLAIMS", problem))?;
-    let wrong = |_| ConfigError::new("REKOMI_JWT_BRAND", "must be a brand's id, brd_ and 32 hex digits");
-    let brand = brand.map(|id| id.parse().map_err(wrong)).transpose()?;
-    Ok(names.of_brand(brand))
-}
-
-fn vault(value: Option<String>) -> Result<Vault, ConfigError> {
-    let wrong = || {
-        ConfigError::new(
-            "REKOMI_ENCRYPTION_KEY",
-            "must be base64 of 32 bytes, or several with commas between",
-        )
-    };
-    let keys: Result<Vec<[u8; 32]>, _> = list(value)
-        .map(|key| {
-            STANDARD
-                .decode(key)
-                .ok()
-                .and_then(|bytes| bytes.try_into().ok())
-                .ok_or_else(wrong)
-        })
-        .collect();
-    Ok(Vault::new(keys?))
-}
-
-fn cors_origins(value: Option<String>) -> Result<Vec<String>, ConfigError> {
-    list(value)
-        .map(|value| origin("REKOMI_CORS_ORIGINS", &value).map(|url| url.origin().ascii_serialization()))
-        .collect()
-}
-
-fn trusted_proxies(value: Option<String>) -> Result<Vec<IpNet>, ConfigError> {
-    let wrong = || {
-        let problem = "must be addresses and networks with commas between, such as 10.0.0.0/8, ::1";
-        ConfigError::new("REKOMI_TRUSTED_PROXIES", problem)
-    };
-    list(value).map(|text| network(&text).ok_or_else(wrong)).collect()
-}
-
-/// An address is a network of one. IPv4 in IPv6 is IPv4, as callers' addresses are.
-fn network(text: &str) -> Option<IpNet> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => address.into(),
-        Err(_) => text.parse::<IpNet>().ok()?,
-    };
-    let IpNet::V6(wide) = network else {
-        return Some(network);
-    };
-    match (wide.addr().to_ipv4_mapped(), wide.prefix_len().checked_sub(96)) {
-        (Some(address), Some(length)) => Ipv4Net::new(address, length).ok().map(IpNet::V4),
-        _ => Some(network),
     }
 }
 
