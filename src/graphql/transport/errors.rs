@@ -52,6 +52,9 @@ const LIMITS: [&str; 6] = [
 /// How async-graphql words an argument that only execution could find wrong (custom scalars, validators).
 const BAD_INPUT: [&str; 2] = ["Failed to parse \"", "Expected input type \""];
 
+/// Bytes of an error's message.
+const MAX_MESSAGE: usize = 1000;
+
 /// A document can be wrong in more places than anyone reads.
 const MAX_REQUEST_ERRORS: usize = 50;
 
@@ -139,6 +142,12 @@ impl Serialize for Answer {
 }
 
 fn make_fit(error: &mut ServerError, executed: bool, request_id: &str) {
+    // Validation repeats names of the document, however long they are.
+    if error.message.len() > MAX_MESSAGE {
+        let end = error.message.floor_char_boundary(MAX_MESSAGE);
+        error.message.truncate(end);
+        error.message.push('…');
+    }
     let starts = |list: &[&str]| list.iter().any(|start| error.message.starts_with(start));
     // A source means that some `?` turned a Rust error into this one: nothing of it may be shown.
     let ours = error.source.is_some();
@@ -189,7 +198,7 @@ pub(super) struct Refusal {
     status: StatusCode,
     code: Code,
     message: Cow<'static, str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
@@ -198,7 +207,7 @@ impl Refusal {
             status,
             code: Code::BadUserInput,
             message: message.into(),
-            header: None,
+            headers: Vec::new(),
         }
     }
 
@@ -218,7 +227,7 @@ impl Refusal {
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.headers.push((name, HeaderValue::from_static(value)));
         self
     }
 
@@ -230,7 +239,7 @@ impl Refusal {
         let body = json!({"errors": [{"message": self.message, "extensions": extensions}]});
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, media.header());
-        response.headers_mut().extend(self.header);
+        response.headers_mut().extend(self.headers);
         response
     }
 }

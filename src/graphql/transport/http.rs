@@ -8,7 +8,7 @@ use async_graphql_axum::GraphQLResponse;
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request, State},
-    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
@@ -27,7 +27,8 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
     let (parts, body) = request.into_parts();
     respond(&transport, &parts, async |id| {
         negotiate::check_content_type(&parts.headers)?;
-        let caller = auth::caller(&transport.gateway, &parts).await?;
+        let caller = auth::caller(&transport.gateway, &parts).await;
+        let caller = caller.map_err(|refusal| unread(refusal, &parts))?;
         let body = read_body(&transport, Request::from_parts(parts.clone(), body)).await?;
         let operation = match Operation::parse(Params::from_body(&body)?) {
             Ok(operation) => operation,
@@ -39,6 +40,16 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
         Ok(execute::run(&transport, operation, caller.as_ref(), id).await)
     })
     .await
+}
+
+/// The body of a refused request stays unread, and HTTP/1.1 has no use for the connection then: the client is told, so
+/// that it does not send its next request into the void (RFC 9112, section 9.6).
+fn unread(refusal: Refusal, parts: &Parts) -> Refusal {
+    if parts.version < Version::HTTP_2 {
+        refusal.with(header::CONNECTION, "close")
+    } else {
+        refusal
+    }
 }
 
 /// Runs queries only. That another site's page can cause a GET does no harm: there are no cookies, so it is nobody's,

@@ -15,6 +15,7 @@ mod execute;
 mod expansion;
 mod http;
 mod ide;
+mod introspection;
 mod negotiate;
 mod protocol;
 mod request;

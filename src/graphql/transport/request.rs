@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     errors::{self, Code, Refusal},
-    expansion,
+    expansion, introspection,
 };
 
 /// The parameters of a request, well-formed; whether the document is, is not looked at yet.
@@ -113,6 +113,11 @@ impl Operation {
         if !expansion::is_bounded(document) {
             let limit = expansion::MAX_SELECTIONS;
             let message = format!("the document selects more than {limit} fields");
+            return Err(errors::error(message, Code::QueryTooComplex));
+        }
+        if !introspection::is_bounded(document) {
+            let limit = introspection::MAX_ENTRIES;
+            let message = format!("the document asks the schema for more than {limit} entries");
             return Err(errors::error(message, Code::QueryTooComplex));
         }
         let kind = kind(&document.operations, chosen.as_deref());

@@ -22,6 +22,7 @@ use super::{
     request::{Operation, Params},
     wire::{End, Wire},
 };
+use crate::clock::Clock;
 
 /// How long the clock is trusted to go on as it does; a test moves it by hand.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
@@ -79,15 +80,18 @@ impl<G: Gateway> Session<G> {
 
     /// Waits for the next thing to happen, and sees to it.
     async fn step(&mut self) -> Result<(), End> {
+        // An operation runs while it is polled, so whether it still may comes first.
+        self.check_expiry()?;
         let tick = self.next_tick();
         tokio::select! {
+            biased;
             () = self.transport.settings.shutdown.cancelled() => Err(Close::GOING_AWAY.into()),
             changed = settle(&mut self.phase) => self.settled(changed).await,
+            () = sleep_until(tick) => self.tick().await,
             message = self.wire.receive() => self.receive(message?).await,
             Some((id, answer)) = self.operations.next(), if !self.operations.is_empty() => {
                 self.emit(id, answer).await
             }
-            () = sleep_until(tick) => self.tick().await,
         }
     }
 
@@ -113,7 +117,7 @@ impl<G: Gateway> Session<G> {
         match message {
             None => Ok(()),
             Some(ClientMessage::ConnectionInit(payload)) => self.init(payload.as_ref()),
-            Some(ClientMessage::Ping(payload)) => self.wire.send(&ServerMessage::Pong { payload }).await,
+            Some(ClientMessage::Ping(payload)) => self.send(&ServerMessage::Pong { payload }).await,
             Some(ClientMessage::Pong) => Ok(()),
             Some(ClientMessage::Subscribe { id, params }) => self.subscribe(id, params).await,
             Some(ClientMessage::Complete { id }) => {
@@ -151,7 +155,7 @@ impl<G: Gateway> Session<G> {
             let limit = self.transport.settings.max_operations;
             let message = format!("at most {limit} operations at once on one socket");
             let payload = &[errors::error(message, Code::RateLimited)];
-            return self.wire.send(&ServerMessage::Error { id: &id, payload }).await;
+            return self.send(&ServerMessage::Error { id: &id, payload }).await;
         }
         match Operation::parse(params) {
             Ok(operation) => {
@@ -164,7 +168,7 @@ impl<G: Gateway> Session<G> {
             Err(error) => {
                 let answer = Answer::refused(error, &request_id);
                 let payload = answer.errors();
-                self.wire.send(&ServerMessage::Error { id: &id, payload }).await
+                self.send(&ServerMessage::Error { id: &id, payload }).await
             }
         }
     }
@@ -186,7 +190,18 @@ impl<G: Gateway> Session<G> {
                 ServerMessage::Complete { id }
             }
         };
-        self.wire.send(&message).await
+        self.send(&message).await
+    }
+
+    /// Sends a message, for as long as the caller may still hear it: a client that does not read holds up neither the
+    /// end of its token nor that of its socket.
+    async fn send(&mut self, message: &ServerMessage<'_>) -> Result<(), End> {
+        let (gateway, clock) = (&self.transport.gateway, &self.transport.settings.clock);
+        tokio::select! {
+            biased;
+            () = over(&mut self.phase, gateway, clock) => Err(Close::FORBIDDEN.into()),
+            sent = self.wire.send(message) => sent,
+        }
     }
 
     /// When to look at the time again.
@@ -210,7 +225,14 @@ impl<G: Gateway> Session<G> {
         match self.phase {
             Phase::AwaitingInit if late => Err(Close::INIT_TIMEOUT.into()),
             Phase::Authenticating(_) if late => Err(Close::TRY_AGAIN_LATER.into()),
-            _ => self.wire.keep_alive().await,
+            _ => {
+                let (gateway, clock) = (&self.transport.gateway, &self.transport.settings.clock);
+                tokio::select! {
+                    biased;
+                    () = over(&mut self.phase, gateway, clock) => Err(Close::FORBIDDEN.into()),
+                    kept = self.wire.keep_alive() => kept,
+                }
+            }
         }
     }
 
@@ -228,6 +250,23 @@ impl<G: Gateway> Session<G> {
 impl<G: Gateway> Drop for Session<G> {
     fn drop(&mut self) {
         self.transport.gateway.socket_closed();
+    }
+}
+
+/// Ends when the caller's token does: withdrawn, or over by the clock.
+async fn over<G: Gateway>(phase: &mut Phase<G::Caller>, gateway: &G, clock: &Clock) {
+    let Phase::Open { caller, revoked } = phase else {
+        return std::future::pending().await;
+    };
+    let Some(end) = gateway.expires_at(caller) else {
+        return revoked.await;
+    };
+    while end > clock.now() {
+        let left = (end - clock.now()).to_std().unwrap_or_default().min(CLOCK_CHECK);
+        tokio::select! {
+            () = &mut *revoked => return,
+            () = tokio::time::sleep(left) => {}
+        }
     }
 }
 

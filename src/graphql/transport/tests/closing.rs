@@ -166,6 +166,37 @@ async fn a_client_that_does_not_read_stalls_its_stream_and_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_cannot_outlive_its_token() {
+    for token in ["olivia", "brief"] {
+        let fixture = Fixture::new();
+        let mut socket = fixture.open(token).await;
+        socket.subscribe("1", "subscription { flood }").await;
+        // The kernels' buffers are full, and the server waits for the client.
+        fixture.until(|tally| tally.flooded.load(Ordering::SeqCst) > 50).await;
+        let mut before = -1;
+        while fixture.tally().flooded.load(Ordering::SeqCst) != before {
+            before = fixture.tally().flooded.load(Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for id in 2..20 {
+            socket.subscribe(&id.to_string(), "mutation { count }").await;
+        }
+        match token {
+            "olivia" => fixture.gateway.revoke.cancel(),
+            _ => fixture.gateway.clock.advance(TimeDelta::minutes(1)),
+        }
+        fixture.until(|tally| tally.sockets.load(Ordering::SeqCst) == 0).await;
+        let tally = fixture.tally();
+        assert_eq!(
+            tally.mutations.load(Ordering::SeqCst),
+            0,
+            "nothing runs for a token that is over"
+        );
+        assert_eq!(tally.subscriptions.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_answers_no_ping_is_dropped() {
     let mut fixture = Fixture::new();
     fixture.settings.keep_alive = Duration::from_millis(250);
