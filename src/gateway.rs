@@ -44,7 +44,7 @@ impl Gateway {
         let claims = self.tokens.read(bearer, self.domain.clock.now()).await;
         let claims = claims.map_err(|error| match error {
             TokenError::Invalid => Error::Unauthenticated,
-            TokenError::Unavailable => Error::Internal(error.to_string()),
+            TokenError::Unavailable => Error::Retry(error.to_string()),
         })?;
         let account = self.directory.get(Name::Id(claims.brand)).await?;
         let account = account.ok_or(Error::Unauthenticated)?;
@@ -77,6 +77,10 @@ impl transport::Gateway for Gateway {
         let origin = request.get::<Origin>().cloned().unwrap_or_default();
         self.actor(bearer, origin).await.map_err(|error| match error {
             Error::Unauthenticated => AuthError::Unauthenticated,
+            Error::Retry(error) => {
+                tracing::debug!(%error, "a token could not be checked");
+                AuthError::Unavailable
+            }
             error => {
                 tracing::error!(%error, "a token could not be checked");
                 AuthError::Unavailable
@@ -91,7 +95,7 @@ impl transport::Gateway for Gateway {
     async fn revoked(&self, actor: &Actor) {
         match &actor.credential {
             Credential::ApiKey { id, .. } => self.keyring.ended(*id).await,
-            Credential::Token(_) | Credential::CommandLine => std::future::pending().await,
+            Credential::Token(_) | Credential::CommandLine | Credential::Worker => std::future::pending().await,
         }
     }
 

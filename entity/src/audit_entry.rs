@@ -6,7 +6,7 @@ use crate::id::{AuditEntryId, BrandId};
 
 crate::text_enum! {
     /// What somebody showed who changed something.
-    ActorKind { Token = "token", ApiKey = "api_key", Cli = "cli" }
+    ActorKind { Token = "token", ApiKey = "api_key", Cli = "cli", System = "system" }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -11,7 +11,7 @@ CREATE TABLE audit_entry (
   brand_id UUID NOT NULL REFERENCES brand (id),
   livemode BOOLEAN,
   at TIME NOT NULL,
-  actor_kind TEXT NOT NULL CHECK (actor_kind IN ('token', 'api_key', 'cli')),
+  actor_kind TEXT NOT NULL CHECK (actor_kind IN ('token', 'api_key', 'cli', 'system')),
   actor TEXT NOT NULL,
   authority TEXT NOT NULL,
   action TEXT NOT NULL,

@@ -53,8 +53,14 @@ impl Claims {
         let ours = said.get("iss")?.as_str()? == expected.issuer && is_for(said.get("aud")?, &expected.audience);
         let claims = names.find(said, expires_at)?;
         let fits = claims.affiliate.is_some() == roles::names_affiliate(claims.role);
-        (in_time && ours && fits && !claims.subject.is_empty()).then_some(claims)
+        (in_time && ours && fits && is_name(&claims.subject)).then_some(claims)
     }
+}
+
+/// A subject is kept with what it changes: it must be a line of text of bounded length, as OpenID Connect has it (Core
+/// 1.0, section 2: at most 255 characters).
+fn is_name(subject: &str) -> bool {
+    (1..=255).contains(&subject.chars().count()) && !subject.chars().any(char::is_control)
 }
 
 /// A `NumericDate`: seconds since 1970, maybe with a fraction (RFC 7519, section 2).
@@ -127,6 +133,9 @@ mod tests {
             ("nbf", Value::Null),
             ("iat", json!(NOW + 6)),
             ("sub", json!("")),
+            ("sub", json!("a\0b")),
+            ("sub", json!("a\r\nb")),
+            ("sub", json!("x".repeat(256))),
             ("sub", json!(7)),
             ("role", json!("root")),
             ("role", json!({ "owner": null })),

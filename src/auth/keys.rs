@@ -71,7 +71,8 @@ impl VerifyingKey {
 
     /// An Ed25519 key (RFC 8032, section 5.1.5).
     pub(super) fn ed25519(point: &[u8]) -> Option<Self> {
-        (point.len() == 32).then(|| Self::new(Algorithm::EdDSA, DecodingKey::from_ed_der(point)))
+        let point: [u8; 32] = point.try_into().ok()?;
+        (!is_weak(point)).then(|| Self::new(Algorithm::EdDSA, DecodingKey::from_ed_der(&point)))
     }
 
     /// An RSA key, by its modulus and exponent, big-endian.
@@ -128,6 +129,24 @@ impl VerifyingKey {
         let fits = jwk.alg.is_none_or(|alg| alg == name);
         (signs && verifies && fits).then_some(Self { id: jwk.kid, ..key })
     }
+}
+
+/// Whether an Ed25519 point is one that anybody can sign for (of order 1, 2, 4 or 8), or is not written as RFC 8032,
+/// section 5.1.2, has it.
+fn is_weak(mut point: [u8; 32]) -> bool {
+    /// The points of order 8, without the sign.
+    const ORDER_8: [&str; 2] = [
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    ];
+    // The top bit is the sign of x; the rest is y, little-endian, below 2^255 - 19.
+    point[31] &= 0x7f;
+    let ends_in_ones = point[31] == 0x7f && point[1..31].iter().all(|byte| *byte == 0xff);
+    // y is p - 1 (order 2), or p and above.
+    let too_large = ends_in_ones && point[0] >= 0xec;
+    // y is 0 (order 4) or 1 (order 1).
+    let tiny = point[0] <= 1 && point[1..].iter().all(|byte| *byte == 0);
+    too_large || tiny || ORDER_8.contains(&hex::encode(point).as_str())
 }
 
 #[cfg(test)]
@@ -195,6 +214,10 @@ mod tests {
             json!({ "kty": "EC", "crv": "P-384", "x": encode([7; 48]), "y": encode([7; 48]) }),
             json!({ "kty": "EC", "crv": "P-256", "x": encode([7; 31]), "y": encode([7; 33]) }),
             json!({ "kty": "OKP", "crv": "Ed25519", "x": encode([7; 31]) }),
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode([0; 32]) }),
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode([[1].as_slice(), &[0; 31]].concat()) }),
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode([[0xec].as_slice(), &[0xff; 31]].concat()) }),
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU" }),
             json!("a key"),
         ];
         for key in &bad {

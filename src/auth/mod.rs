@@ -48,6 +48,8 @@ pub enum Credential {
     },
     /// Whoever runs commands on the server's machine: may what an owner may.
     CommandLine,
+    /// The server's own work, for what others said: it asks for nothing by itself.
+    Worker,
 }
 
 /// Which rows a caller may touch: those of one brand, of its live or its test side, and for an affiliate its own.
@@ -69,9 +71,18 @@ pub struct Origin {
 impl Actor {
     /// Somebody at the command line, for a brand and a mode.
     pub fn command_line(brand: BrandId, livemode: bool) -> Self {
+        Self::here("cli", Credential::CommandLine, brand, livemode)
+    }
+
+    /// A worker, for what Stripe said.
+    pub fn worker(brand: BrandId, livemode: bool) -> Self {
+        Self::here("stripe", Credential::Worker, brand, livemode)
+    }
+
+    fn here(subject: &str, credential: Credential, brand: BrandId, livemode: bool) -> Self {
         Self {
-            subject: "cli".into(),
-            credential: Credential::CommandLine,
+            subject: subject.into(),
+            credential,
             scope: Scope {
                 brand,
                 livemode,
@@ -95,6 +106,7 @@ impl Actor {
         match &self.credential {
             Credential::Token(role) => roles::allows(*role, operation),
             Credential::CommandLine => roles::operator_may(operation),
+            Credential::Worker => false,
             Credential::ApiKey { scopes, .. } => scopes.iter().any(|scope| roles::scope_allows(*scope, operation)),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     },
     clock::Clock,
     config::Config,
-    db::{DatabaseUrl, Db},
+    db::{DatabaseUrl, Db, make_private},
     demo,
     domain::brands,
     error::{Error, UserError},
@@ -208,7 +208,12 @@ async fn backup(config: &Config, file: &std::path::Path) -> Outcome {
     }
     // As it is, without migrating it: a backup is taken before an upgrade.
     let db = Db::open(&config.database).await.map_err(|error| of(error.into()))?;
-    db.backup(name).await.map_err(|error| of(error.into()))?;
+    // It holds what the database holds. SQLite fills an empty file.
+    make_private(file)?;
+    if let Err(error) = db.backup(name).await {
+        std::fs::remove_file(file)?;
+        return Err(of(error.into()));
+    }
     eprintln!("copied to {name}");
     Ok(())
 }

@@ -24,7 +24,7 @@ use sea_orm::{
 };
 
 pub use reader::Reader;
-pub use url::DatabaseUrl;
+pub use url::{DatabaseUrl, make_private};
 
 const SQLITE_READERS: u32 = 4;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +44,7 @@ impl Db {
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DbErr> {
         match url {
             DatabaseUrl::Sqlite(path) => {
+                url::make_private(path).map_err(|error| connection_error(error.into()))?;
                 let options = SqliteConnectOptions::new()
                     .filename(path)
                     .create_if_missing(true)

@@ -1,6 +1,12 @@
 //! Where the data is kept: what `DATABASE_URL` may say.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
@@ -18,6 +24,18 @@ impl fmt::Debug for DatabaseUrl {
             Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
             Self::Postgres(_) => f.write_str("Postgres([REDACTED])"),
         }
+    }
+}
+
+/// Makes an empty file that its owner alone can read, where there is none; what SQLite puts beside it gets the same mode.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    match file.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -160,7 +160,8 @@ pub async fn update_status(
     let reason = reason.map(|reason| problems.text(&["reason"], &reason, MAX_REASON));
     problems.check()?;
     let txn = domain.db.begin().await?;
-    let row = find(&txn, &actor.scope, id).await?;
+    let row = tenancy::find_to_change::<affiliate::Entity>(&actor.scope).filter(affiliate::Column::Id.eq(id));
+    let row = row.one(&txn).await?;
     let affiliate = row.ok_or_else(|| Error::not_found(&["id"]))?;
     if affiliate.status == status {
         return Ok(affiliate);

@@ -5,11 +5,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     api_key::{self, ApiKeyScope},
+    brand,
     id::ApiKeyId,
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, Set,
+    QueryFilter, QuerySelect, Select, Set, sea_query::LockType,
 };
 use secrecy::SecretString;
 
@@ -82,9 +83,13 @@ async fn find(
         .await
 }
 
+fn to_change(actor: &Actor, id: ApiKeyId) -> Select<api_key::Entity> {
+    tenancy::find_to_change::<api_key::Entity>(&actor.scope).filter(api_key::Column::Id.eq(id))
+}
+
 /// The key that is still good, for a change of it.
-async fn find_good(db: &impl ConnectionTrait, domain: &Domain, actor: &Actor, id: ApiKeyId) -> Result<api_key::Model> {
-    let found = find(db, actor, id).await?;
+async fn find_good(txn: &impl ConnectionTrait, domain: &Domain, actor: &Actor, id: ApiKeyId) -> Result<api_key::Model> {
+    let found = to_change(actor, id).one(txn).await?;
     let key = found.ok_or_else(|| Error::not_found(&["id"]))?;
     if is_good(&key, domain.clock.now()) {
         return Ok(key);
@@ -136,6 +141,15 @@ pub async fn rotate(domain: &Domain, actor: &Actor, id: ApiKeyId, overlap_hours:
     let now = domain.clock.now();
     let txn = domain.db.begin().await?;
     let old = find_good(&txn, domain, actor, id).await?;
+    if api_key::Entity::find()
+        .filter(api_key::Column::Replaces.eq(id))
+        .one(&txn)
+        .await?
+        .is_some()
+    {
+        let message = "Another key has taken over from it already.";
+        return Err(Error::user(UserErrorCode::Invalid, &["id"], message));
+    }
     require_room(&txn, domain, actor).await?;
     let life = old.expires_at.map(|end| end - old.created_at);
     let mut new = row(
@@ -168,7 +182,7 @@ pub async fn rotate(domain: &Domain, actor: &Actor, id: ApiKeyId, overlap_hours:
 pub async fn revoke(domain: &Domain, actor: &Actor, id: ApiKeyId) -> Result<api_key::Model> {
     actor.require(Operation::ManageApiKeys)?;
     let txn = domain.db.begin().await?;
-    let found = find(&txn, actor, id).await?;
+    let found = to_change(actor, id).one(&txn).await?;
     let old = found.ok_or_else(|| Error::not_found(&["id"]))?;
     if old.revoked_at.is_some() {
         return Ok(old);
@@ -210,6 +224,9 @@ fn row(
 }
 
 async fn require_room(txn: &impl ConnectionTrait, domain: &Domain, actor: &Actor) -> Result<()> {
+    // One at a time counts and adds.
+    let brand = brand::Entity::find_by_id(actor.scope.brand).lock(LockType::NoKeyUpdate);
+    brand.one(txn).await?;
     let good = Condition::any()
         .add(api_key::Column::ExpiresAt.is_null())
         .add(api_key::Column::ExpiresAt.gt(domain.clock.now()));

@@ -160,6 +160,7 @@ pub async fn record_in_txn(txn: &impl ConnectionTrait, clock: &Clock, actor: &Ac
         Credential::Token(role) => (ActorKind::Token, text(serde_json::to_value(role)?)),
         Credential::ApiKey { scopes, .. } => (ActorKind::ApiKey, scopes_text(scopes)),
         Credential::CommandLine => (ActorKind::Cli, ActorKind::Cli.to_value()),
+        Credential::Worker => (ActorKind::System, ActorKind::System.to_value()),
     };
     let row = audit_entry::Model {
         id: AuditEntryId(clock.new_id()),
@@ -182,8 +183,10 @@ pub async fn record_in_txn(txn: &impl ConnectionTrait, clock: &Clock, actor: &Ac
     Ok(())
 }
 
-fn filtered(actor: &Actor, filter: &AuditFilter) -> Select<audit_entry::Entity> {
+fn filtered(actor: &Actor, filter: &AuditFilter) -> Result<Select<audit_entry::Entity>> {
     use audit_entry::Column;
+    page::moment("from", filter.from)?;
+    page::moment("before", filter.before)?;
     let mut rows = tenancy::find::<audit_entry::Entity>(&actor.scope);
     let texts = [
         (Column::ObjectId, &filter.object_id),
@@ -192,7 +195,8 @@ fn filtered(actor: &Actor, filter: &AuditFilter) -> Select<audit_entry::Entity> 
     ];
     for (column, text) in texts {
         if let Some(text) = text {
-            rows = rows.filter(column.eq(text));
+            // No entry has a NUL in it, and PostgreSQL takes none.
+            rows = rows.filter(column.eq(text.replace('\0', "\u{fffd}")));
         }
     }
     if let Some(from) = filter.from {
@@ -201,7 +205,7 @@ fn filtered(actor: &Actor, filter: &AuditFilter) -> Select<audit_entry::Entity> 
     if let Some(before) = filter.before {
         rows = rows.filter(Column::At.lt(before));
     }
-    rows
+    Ok(rows)
 }
 
 /// A page of the log, the newest entry first.
@@ -216,12 +220,12 @@ pub async fn list(
         time: Some(audit_entry::Column::At),
         id: audit_entry::Column::Id,
     };
-    page::fetch(domain.db.reader(), filtered(actor, filter), order, args).await
+    page::fetch(domain.db.reader(), filtered(actor, filter)?, order, args).await
 }
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &AuditFilter) -> Result<u64> {
     actor.require(Operation::ReadAuditLog)?;
-    Ok(filtered(actor, filter).count(domain.db.reader()).await?)
+    Ok(filtered(actor, filter)?.count(domain.db.reader()).await?)
 }
 
 pub async fn get(domain: &Domain, actor: &Actor, id: AuditEntryId) -> Result<Option<audit_entry::Model>> {

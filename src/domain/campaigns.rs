@@ -140,7 +140,8 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCampaign) -> Re
 pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: UpdateCampaign) -> Result<campaign::Model> {
     actor.require(Operation::ManageCampaigns)?;
     let txn = domain.db.begin().await?;
-    let row = find(&txn, &actor.scope, id).await?;
+    let row = tenancy::find_to_change::<campaign::Entity>(&actor.scope).filter(campaign::Column::Id.eq(id));
+    let row = row.one(&txn).await?;
     let campaign = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let old = current_rule(&txn, id).await?;
 

@@ -6,14 +6,14 @@ use entity::{
     id::CodeId,
     stripe_operation,
 };
-use sea_orm::{ActiveModelTrait, EntityTrait, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::{
     Attempt, Domain, audit,
-    codes::{CodeFilter, creation, filtered, find},
+    codes::{creation, find},
     minting,
     owed::{self, Call},
-    plans,
+    plans, tenancy,
 };
 use crate::{
     auth::{Actor, Operation},
@@ -46,7 +46,7 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let row = find(domain, scope, id).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let coupon = minting::require_live_coupon(domain, scope, code.coupon_id, "id").await?;
+    let coupon = minting::require_live_coupon(domain, domain.db.reader(), scope, code.coupon_id, "id").await?;
     // A code that Stripe refused is not there to be switched on: it is made anew.
     let anew = owed::creation_failed(domain.db.reader(), id).await?.then_some(&coupon);
     let (code, operation) = set_active(domain, actor, id, true, anew).await?;
@@ -79,11 +79,8 @@ async fn set_active(
     let scope = &actor.scope;
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
-    let filter = CodeFilter {
-        code_id: Some(Some(id)),
-        ..CodeFilter::default()
-    };
-    let row = filtered(scope, &filter).one(&txn).await?;
+    let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
+    let row = row.one(&txn).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let status = if active {
         CodeStatus::Active
@@ -94,6 +91,10 @@ async fn set_active(
         return Ok((code, None));
     }
     let coupon = code.coupon_id;
+    if active {
+        minting::hold_coupon(&txn, scope, coupon).await?;
+        minting::require_live_coupon(domain, &txn, scope, coupon, "id").await?;
+    }
     let mut change: code::ActiveModel = code.clone().into();
     change.status = Set(status);
     let (before, code) = (code, change.update(&txn).await?);

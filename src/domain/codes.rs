@@ -97,7 +97,7 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     let minter = Minter::of(actor)?;
     let scope = &actor.scope;
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
-    let (coupon, affiliate) = minting::check(domain, minter, scope, &input).await?;
+    let (coupon, affiliate) = minting::check(domain, domain.db.reader(), minter, scope, &input).await?;
     let connected = domain.outbox.connected(scope).await?;
     let Some(given) = &input.code else {
         let base = generated(&affiliate.name, &coupon);
@@ -173,6 +173,14 @@ async fn try_mint(
         created_at: domain.clock.now(),
     };
     let txn = domain.db.begin().await?;
+    // Between the first look and now somebody may have deleted the coupon, or thrown a switch.
+    minting::hold(&txn, scope, coupon, affiliate_id).await?;
+    let again = MintCode {
+        coupon_id: Some(coupon.id),
+        affiliate_id: Some(Some(affiliate_id)),
+        code: None,
+    };
+    minting::check(domain, &txn, Minter::of(actor)?, scope, &again).await?;
     let inserted = code::Entity::insert(code.clone().into_active_model())
         .exec_without_returning(&txn)
         .await;

@@ -8,16 +8,17 @@ use entity::{
     id::CouponId,
     stripe_operation,
 };
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set, sea_query::Expr};
 
 use super::{
     Attempt, Domain, audit,
     coupon_terms::MAX_NAME,
-    coupons::{find, rejected},
+    coupons::rejected,
     owed::{self, Call},
+    tenancy,
 };
 use crate::{
-    auth::{Actor, Operation},
+    auth::{Actor, Operation, Scope},
     error::{Error, Problems, Result},
 };
 
@@ -28,6 +29,10 @@ pub struct UpdateCoupon {
     pub overrides_click_attribution: Option<bool>,
     pub allow_affiliate_self_mint: Option<bool>,
     pub archived: Option<bool>,
+}
+
+fn to_change(scope: &Scope, id: CouponId) -> Select<coupon::Entity> {
+    tenancy::find_to_change::<coupon::Entity>(scope).filter(coupon::Column::Id.eq(id))
 }
 
 /// Changes the name, the toggles, or whether new codes may be minted on it.
@@ -42,7 +47,7 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     let name = input.name.map(|name| problems.text(&["name"], &name, MAX_NAME));
     problems.check()?;
     let txn = domain.db.begin().await?;
-    let row = find(&txn, scope, id).await?;
+    let row = to_change(scope, id).one(&txn).await?;
     let before = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let mut change: coupon::ActiveModel = before.clone().into();
     if let Some(name) = &name {
@@ -109,18 +114,20 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Coup
     let scope = &actor.scope;
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
-    let row = find(&txn, scope, id).await?;
+    let row = to_change(scope, id).one(&txn).await?;
     let coupon = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let mut change: coupon::ActiveModel = coupon.clone().into();
     change.deleted_at = Set(Some(domain.clock.now()));
     let deleted = change.update(&txn).await?;
-    let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
-    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-    code::Entity::update_many()
+    let codes = code::Entity::update_many()
         .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
         .filter(code::Column::CouponId.eq(id))
+        .filter(code::Column::Status.eq(CodeStatus::Active))
         .exec(&txn)
         .await?;
+    let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
+    let entry = entry.with("codesSwitchedOff", codes.rows_affected.to_string());
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {

@@ -1,7 +1,10 @@
 //! Who may mint on what. The switches that decide it are the coupon's, the campaign's and the affiliate's own standing.
 
-use entity::{affiliate, campaign, code, coupon, id::CouponId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use entity::{
+    affiliate, campaign, code, coupon,
+    id::{AffiliateId, CouponId},
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{Domain, affiliates, campaigns, code_text, codes, codes::MintCode, tenancy};
 use crate::{
@@ -15,7 +18,7 @@ pub(super) enum Minter {
     /// For any affiliate of the brand.
     Manager,
     /// For itself.
-    Affiliate(entity::id::AffiliateId),
+    Affiliate(AffiliateId),
 }
 
 impl Minter {
@@ -30,14 +33,15 @@ impl Minter {
 /// The coupon and the affiliate that a code is to be minted for, when all switches allow it.
 pub(super) async fn check(
     domain: &Domain,
+    db: &impl ConnectionTrait,
     minter: Minter,
     scope: &Scope,
     input: &MintCode,
 ) -> Result<(coupon::Model, affiliate::Model)> {
-    let affiliate = affiliate(domain, minter, scope, input).await?;
+    let affiliate = affiliate(db, minter, scope, input).await?;
     let coupon_id = input.coupon_id.ok_or_else(|| Error::not_found(&["couponId"]))?;
-    let coupon = coupon(domain, scope, coupon_id, "couponId").await?;
-    let is_in = affiliates::is_in(domain.db.reader(), affiliate.id, coupon.campaign_id).await?;
+    let coupon = coupon(db, scope, coupon_id, "couponId").await?;
+    let is_in = affiliates::is_in(db, affiliate.id, coupon.campaign_id).await?;
     let exclusive_to_another = coupon.affiliate_id.is_some_and(|only| only != affiliate.id);
     let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &["affiliateId"], message));
     match minter {
@@ -56,7 +60,7 @@ pub(super) async fn check(
         ));
     }
     if let Minter::Affiliate(_) = minter {
-        require_self_service(domain, scope, &coupon).await?;
+        require_self_service(db, scope, &coupon).await?;
     }
     if coupon.archived {
         let message = "The coupon is archived.";
@@ -65,7 +69,35 @@ pub(super) async fn check(
     Ok((coupon, affiliate))
 }
 
-async fn affiliate(domain: &Domain, minter: Minter, scope: &Scope, input: &MintCode) -> Result<affiliate::Model> {
+/// Holds all that decides whether a code may be minted as it is, until the end of the transaction. Mints of one coupon do
+/// not wait for each other.
+pub(super) async fn hold(
+    txn: &DatabaseTransaction,
+    scope: &Scope,
+    coupon: &coupon::Model,
+    affiliate: AffiliateId,
+) -> Result<()> {
+    hold_coupon(txn, scope, coupon.id).await?;
+    let row = tenancy::referenced::<affiliate::Entity>(scope).filter(affiliate::Column::Id.eq(affiliate));
+    row.lock_shared().one(txn).await?;
+    let row = tenancy::referenced::<campaign::Entity>(scope).filter(campaign::Column::Id.eq(coupon.campaign_id));
+    row.lock_shared().one(txn).await?;
+    Ok(())
+}
+
+/// Holds a coupon as it is, until the end of the transaction.
+pub(super) async fn hold_coupon(txn: &DatabaseTransaction, scope: &Scope, id: CouponId) -> Result<()> {
+    let row = tenancy::referenced::<coupon::Entity>(scope).filter(coupon::Column::Id.eq(id));
+    row.lock_shared().one(txn).await?;
+    Ok(())
+}
+
+async fn affiliate(
+    db: &impl ConnectionTrait,
+    minter: Minter,
+    scope: &Scope,
+    input: &MintCode,
+) -> Result<affiliate::Model> {
     let id = match (minter, input.affiliate_id) {
         (Minter::Affiliate(own), None) => Some(own),
         (Minter::Affiliate(own), Some(given)) => given.filter(|given| *given == own),
@@ -76,13 +108,13 @@ async fn affiliate(domain: &Domain, minter: Minter, scope: &Scope, input: &MintC
         }
     };
     let id = id.ok_or_else(|| Error::not_found(&["affiliateId"]))?;
-    let row = affiliates::find(domain.db.reader(), scope, id).await?;
+    let row = affiliates::find(db, scope, id).await?;
     row.ok_or_else(|| Error::not_found(&["affiliateId"]))
 }
 
 /// The coupon's switch and the campaign's.
-async fn require_self_service(domain: &Domain, scope: &Scope, coupon: &coupon::Model) -> Result<()> {
-    let campaign: Option<campaign::Model> = campaigns::find(domain.db.reader(), scope, coupon.campaign_id).await?;
+async fn require_self_service(db: &impl ConnectionTrait, scope: &Scope, coupon: &coupon::Model) -> Result<()> {
+    let campaign: Option<campaign::Model> = campaigns::find(db, scope, coupon.campaign_id).await?;
     let open = campaign.is_some_and(|campaign| campaign.affiliates_can_manage_codes);
     if coupon.allow_affiliate_self_mint && open {
         return Ok(());
@@ -92,11 +124,11 @@ async fn require_self_service(domain: &Domain, scope: &Scope, coupon: &coupon::M
 }
 
 /// The brand's coupon, if it is not deleted. Whether the caller may know of it is still to be checked.
-async fn coupon(domain: &Domain, scope: &Scope, id: CouponId, field: &'static str) -> Result<coupon::Model> {
+async fn coupon(db: &impl ConnectionTrait, scope: &Scope, id: CouponId, field: &'static str) -> Result<coupon::Model> {
     let row = tenancy::referenced::<coupon::Entity>(scope)
         .filter(coupon::Column::Id.eq(id))
         .filter(coupon::Column::DeletedAt.is_null())
-        .one(domain.db.reader())
+        .one(db)
         .await?;
     row.ok_or_else(|| Error::not_found(&[field]))
 }
@@ -111,11 +143,12 @@ fn require_not_expired(domain: &Domain, coupon: &coupon::Model, field: &'static 
 /// Refuses what a code of a deleted or expired coupon cannot do.
 pub(super) async fn require_live_coupon(
     domain: &Domain,
+    db: &impl ConnectionTrait,
     scope: &Scope,
     id: CouponId,
     field: &'static str,
 ) -> Result<coupon::Model> {
-    let coupon = match coupon(domain, scope, id, field).await {
+    let coupon = match coupon(db, scope, id, field).await {
         Err(Error::User(problems)) if problems.iter().any(|problem| problem.code == UserErrorCode::NotFound) => {
             let message = "The code's coupon is deleted.";
             return Err(Error::user(UserErrorCode::Invalid, &[field], message));

@@ -7,7 +7,7 @@ use entity::{
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, SelectStatement},
+    sea_query::{Expr, ExprTrait, LockType, SelectStatement},
 };
 
 use crate::auth::Scope;
@@ -24,6 +24,12 @@ pub trait Owned: EntityTrait {
 /// The rows of a table that a scope may find.
 pub fn find<E: Owned>(scope: &Scope) -> Select<E> {
     E::find().filter(E::of_brand(scope)).filter(E::visible(scope))
+}
+
+/// The same rows, each held against other changes until the end of the transaction, so that what is read is what is
+/// changed. What only refers to them does not wait. SQLite's transactions hold everything as it is.
+pub fn find_to_change<E: Owned>(scope: &Scope) -> Select<E> {
+    find::<E>(scope).lock(LockType::NoKeyUpdate)
 }
 
 /// Rows that a row which the scope has found refers to: the coupon of its code, deleted or not. Only for ids that were

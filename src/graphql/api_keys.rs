@@ -25,7 +25,7 @@ pub enum ApiKeyScope {
     Read,
     /// Everything that a manager may.
     ReadWrite,
-    /// Read codes, and the coupons, campaigns and affiliates they belong to.
+    /// Read codes, and the coupons, campaigns and affiliates they belong to, with what these have earned.
     CodesRead,
     /// Mint and switch codes too.
     CodesWrite,

@@ -19,6 +19,8 @@ pub enum ActorKind {
     ApiKey,
     /// Nothing: it was done at the command line of the server's machine.
     Cli,
+    /// Nothing: the server did it by itself, because Stripe said so.
+    System,
 }
 
 /// What a field was and is; both null where there was no value.
@@ -55,7 +57,7 @@ impl AuditEntry {
         self.row.actor_kind.into()
     }
 
-    /// The `sub` of the token, the id of the API key, or `cli`.
+    /// The `sub` of the token, the id of the API key, `cli`, or `stripe`.
     async fn actor(&self) -> &str {
         &self.row.actor
     }

@@ -140,6 +140,35 @@ both! {
         assert!(reason["after"].as_str().is_some_and(|text| !text.is_empty()));
     }
 
+    async fn what_stripe_refuses_later_is_in_it_as_the_servers_own_doing(app: &TestApp) {
+        let stage = app.stage().await;
+        // Stripe is away while the code is made, and has the same text of somebody else's when it is back.
+        app.standin.fault(Fault::new(FaultKind::ServerError).always());
+        let code = app.max().mint(&stage.coupon, &stage.sarah, "SARAH_LATE").await;
+        app.standin.clear_faults();
+        let entry = eventually("the late refusal", async || {
+            app.pass(chrono::TimeDelta::seconds(30));
+            let log = entries(&app.olivia()).await;
+            log.into_iter().find(|entry| entry["action"] == "code.refused_by_stripe")
+        })
+        .await;
+        assert_eq!([&entry["actorKind"], &entry["actor"], &entry["objectId"]], [&json!("SYSTEM"), &json!("stripe"), &json!(code)]);
+        let status = json!({ "field": "status", "before": "active", "after": "inactive" });
+        assert!(entry["changes"].as_array().unwrap().contains(&status), "{entry}");
+    }
+
+    async fn a_filter_that_nothing_can_match_matches_nothing(app: &TestApp) {
+        app.stage().await;
+        for filter in ["actor: \"man\\u0000ager\"", "action: \"\\u0000\"", "objectId: \"\\u0000\""] {
+            let data = app.olivia().query(&format!("{{ auditLog(filter: {{ {filter} }}) {{ totalCount nodes {{ id }} }} }}")).await;
+            assert_eq!(data["auditLog"], json!({ "totalCount": 0, "nodes": [] }), "{filter}");
+        }
+        for filter in ["from: \"-262143-01-01T00:00:00Z\"", "before: \"+12000-01-01T00:00:00Z\""] {
+            let answer = app.olivia().ask(&format!("{{ auditLog(filter: {{ {filter} }}) {{ totalCount }} }}"), json!({})).await;
+            assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{filter}");
+        }
+    }
+
     async fn of_secrets_it_says_only_that_they_were_set(app: &TestApp) {
         let log = entries(&app.olivia()).await;
         let created = log.iter().find(|entry| entry["action"] == "brand.created").unwrap();

@@ -260,6 +260,13 @@ async fn a_backup_of_a_live_database_can_be_restored() {
     let backup = home.path("backup.db").display().to_string();
     assert_eq!(home.ok(&["backup", &backup]), "");
     assert!(home.refusal(&["backup", &backup]).contains("is there already"));
+    #[cfg(unix)]
+    for file in std::fs::read_dir(home.folder.path()).unwrap().map(Result::unwrap) {
+        use std::os::unix::fs::PermissionsExt;
+        let (name, mode) = (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777);
+        let kept = name.to_string_lossy().contains(".db") || name.to_string_lossy().contains("secret");
+        assert!(!kept || mode == 0o600, "{name:?} is readable for others: {mode:o}");
+    }
     assert_eq!(server.post(&http(), &sale("SARAH20")).await, Some(200));
     credited(&server, 2).await;
     drop(server);

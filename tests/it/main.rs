@@ -39,6 +39,7 @@ mod minting;
 mod operations;
 mod ordering;
 mod paging;
+mod races;
 mod refunds;
 mod reseal;
 mod resume;

@@ -4,16 +4,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     code::{self, CodeStatus},
     coupon,
-    id::BrandId,
+    id::{BrandId, CodeId},
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    sea_query::{Expr, LockType},
+};
 use uuid::Uuid;
 
 use super::{Operations, Outcome};
 use crate::{
+    auth::Actor,
     directory::Name,
-    domain::{Outbox, owed},
+    domain::{Outbox, audit, owed},
     error::{Error, Result},
 };
 
@@ -71,11 +75,7 @@ impl Operations {
                 tracing::warn!(operation = %operation.id, reason = refused.message, "Stripe refused an operation");
                 owed::fail_in_txn(&txn, operation.id, &refused.message).await?;
                 if let (OperationKind::CreatePromotionCode, Some(id)) = (operation.kind, operation.code_id) {
-                    code::Entity::update_many()
-                        .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
-                        .filter(code::Column::Id.eq(id))
-                        .exec(&txn)
-                        .await?;
+                    self.switch_off_in_txn(&txn, operation, id, &refused.message).await?;
                 }
             }
             Outcome::Retry { reason, new_key } => {
@@ -97,6 +97,31 @@ impl Operations {
         txn.commit().await?;
         self.wake();
         Ok(())
+    }
+}
+
+impl Operations {
+    /// A code that Stripe will not have cannot be redeemed.
+    async fn switch_off_in_txn(
+        &self,
+        txn: &impl ConnectionTrait,
+        operation: &stripe_operation::Model,
+        id: CodeId,
+        reason: &str,
+    ) -> Result<()> {
+        let row = code::Entity::find_by_id(id)
+            .lock(LockType::NoKeyUpdate)
+            .one(txn)
+            .await?;
+        let Some(before) = row.filter(|code| code.status == CodeStatus::Active) else {
+            return Ok(());
+        };
+        let mut change: code::ActiveModel = before.clone().into();
+        change.status = Set(CodeStatus::Inactive);
+        let after = change.update(txn).await?;
+        let actor = Actor::worker(operation.brand_id, operation.livemode);
+        let entry = audit::Entry::changed("code.refused_by_stripe", id, &before, &after)?.with("reason", reason);
+        audit::record_in_txn(txn, &self.clock, &actor, entry).await
     }
 }
 

@@ -132,6 +132,7 @@ async fn a_token_is_good_or_the_request_is_401() {
         let reply = send(&fixture, request).await;
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{values:?}");
         assert_eq!(reply.header(header::WWW_AUTHENTICATE), "Bearer");
+        assert_eq!(reply.header(header::CONNECTION), "close", "its body is unread");
         assert!(reply.header(header::CONTENT_TYPE).starts_with(GRAPHQL));
         assert_eq!(reply.code(), "UNAUTHENTICATED");
     }

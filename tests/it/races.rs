@@ -1,0 +1,110 @@
+//! Changes that meet: each is made on what the others left, and no rule gives way in between.
+
+use std::collections::BTreeSet;
+
+use entity::{
+    api_key, audit_entry,
+    code::{self, CodeStatus},
+};
+use futures_util::future::join_all;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+
+use crate::support::*;
+
+/// How many of the payloads made something.
+fn made(payloads: &[Value], object: &str) -> usize {
+    payloads.iter().filter(|payload| !payload[object].is_null()).count()
+}
+
+both! {
+    async fn keys_that_are_made_at_once_stay_within_the_limit(app: &TestApp) {
+        let owner = app.olivia();
+        let input = || json!({ "name": "x", "scopes": ["READ"] });
+        for _ in 0..9 {
+            join_all((0..10).map(|_| owner.make("createApiKey", "apiKey", "id", input()))).await;
+        }
+        let payloads = join_all((0..40).map(|_| owner.mutate("createApiKey", "apiKey { id }", input()))).await;
+        assert_eq!(made(&payloads, "apiKey"), 10);
+        assert_eq!(app.count::<api_key::Entity>().await, 100);
+    }
+
+    async fn a_key_has_one_successor_and_is_revoked_once(app: &TestApp) {
+        let owner = app.olivia();
+        for overlap in [0, 24] {
+            let key = owner.make("createApiKey", "apiKey", "id", json!({ "name": "x", "scopes": ["READ"] })).await;
+            let input = json!({ "id": key["id"], "overlapHours": overlap });
+            let rotated = join_all((0..10).map(|_| owner.mutate("rotateApiKey", "apiKey { id }", input.clone()))).await;
+            assert_eq!(made(&rotated, "apiKey"), 1, "{overlap}");
+            let refused = rotated.iter().filter(|payload| payload["apiKey"].is_null());
+            for payload in refused {
+                assert_eq!(client::mistakes(payload), [mistake("INVALID", "id")]);
+            }
+        }
+        let key = owner.make("createApiKey", "apiKey", "id", json!({ "name": "x", "scopes": ["READ"] })).await;
+        let input = json!({ "id": key["id"] });
+        let revoked = join_all((0..10).map(|_| owner.mutate("revokeApiKey", "apiKey { revokedAt }", input.clone()))).await;
+        assert_eq!(made(&revoked, "apiKey"), 10);
+        let entries = audit_entry::Entity::find().filter(audit_entry::Column::Action.eq("api_key.revoked"));
+        assert_eq!(entries.count(app.db()).await.unwrap(), 1);
+    }
+
+    async fn the_audit_log_is_one_history(app: &TestApp) {
+        let stage = app.stage().await;
+        let max = app.max();
+        let rename = |number: usize| json!({ "id": stage.campaign, "name": format!("Name {number}") });
+        join_all((0..20).map(|number| max.make("updateCampaign", "campaign", "id", rename(number)))).await;
+        let entries = audit_entry::Entity::find()
+            .filter(audit_entry::Column::Action.eq("campaign.updated"))
+            .order_by_asc(audit_entry::Column::Id)
+            .all(app.db())
+            .await
+            .unwrap();
+        let changes = entries.iter().map(|entry| serde_json::from_str::<Value>(&entry.changes).unwrap());
+        let (before, after): (BTreeSet<String>, BTreeSet<String>) = changes
+            .map(|changes| {
+                let of = |side: &str| changes["name"][side].as_str().unwrap().to_owned();
+                (of("before"), of("after"))
+            })
+            .unzip();
+        // Twenty names one after another: each but the last was the one before of another change.
+        assert_eq!((entries.len(), before.len(), after.len()), (20, 20, 20));
+        assert_eq!(before.difference(&after).collect::<Vec<_>>(), ["Spring"]);
+    }
+
+    async fn no_code_stays_active_on_a_coupon_that_is_deleted_meanwhile(app: &TestApp) {
+        let stage = app.stage().await;
+        let max = app.max();
+        for round in 0..6 {
+            let coupon = max.coupon(&stage.campaign, CouponSpec::default()).await;
+            let mints = join_all((0..6).map(|number| {
+                let code = format!("RACE-{round}-{number}");
+                let input = json!({ "couponId": coupon, "affiliateId": stage.sarah, "code": code });
+                max.mutate("mintAffiliateCode", "affiliateCode { id }", input)
+            }));
+            let deletion = async {
+                tokio::time::sleep(std::time::Duration::from_millis(3 * round)).await;
+                max.mutate("deleteCampaignCoupon", "deletedId", json!({ "id": coupon })).await
+            };
+            tokio::join!(mints, deletion);
+            let active = code::Entity::find()
+                .filter(code::Column::CouponId.eq(coupon.parse::<entity::id::CouponId>().unwrap()))
+                .filter(code::Column::Status.eq(CodeStatus::Active));
+            assert_eq!(active.count(app.db()).await.unwrap(), 0, "round {round}");
+        }
+    }
+
+    async fn no_code_is_minted_for_an_affiliate_that_is_suspended_meanwhile(app: &TestApp) {
+        let stage = app.stage().await;
+        let max = app.max();
+        let mints = join_all((0..6).map(|number| {
+            let input = json!({ "couponId": stage.coupon, "affiliateId": stage.bob, "code": format!("LATE-{number}") });
+            max.mutate("mintAffiliateCode", "affiliateCode { id }", input)
+        }));
+        let (payloads, ()) = tokio::join!(mints, max.set_status(&stage.bob, "SUSPENDED"));
+        let bobs = code::Entity::find().filter(code::Column::AffiliateId.eq(stage.bob.parse::<entity::id::AffiliateId>().unwrap()));
+        assert_eq!(bobs.count(app.db()).await.unwrap(), made(&payloads, "affiliateCode") as u64);
+        for payload in payloads.iter().filter(|payload| payload["affiliateCode"].is_null()) {
+            assert_eq!(client::mistakes(payload), [mistake("AFFILIATE_NOT_APPROVED", "affiliateId")]);
+        }
+    }
+}
