@@ -2,6 +2,7 @@
 
 mod api_key;
 mod brand;
+mod log;
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
@@ -20,7 +21,7 @@ use crate::{
     },
     clock::Clock,
     config::Config,
-    db::{DatabaseUrl, Db, make_private},
+    db::{Db, make_private},
     demo,
     domain::brands,
     error::{Error, UserError},
@@ -86,6 +87,10 @@ enum Command {
     Reseal,
     /// Bring the database's schema up to date; `serve` does so by itself.
     Migrate,
+    /// Put events back into the queue: those that are named, or all that were set aside.
+    Replay(log::ReplayArgs),
+    /// Hold what stands against what the log tells.
+    Rebuild(log::RebuildArgs),
     /// Copy a live SQLite database to a new file.
     Backup { file: PathBuf },
 }
@@ -116,6 +121,8 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Serve => serve(Config::from_env()?).await,
         Command::Reseal => reseal(&Config::from_env()?).await,
         Command::Migrate => open(&Config::from_env()?).await.map(drop),
+        Command::Replay(args) => log::replay(&Config::from_env()?, args).await,
+        Command::Rebuild(args) => log::rebuild(&Config::from_env()?, &args).await,
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,
         Command::Brand(command) => brand::run(&Config::from_env()?, command).await,
         Command::ApiKey(command) => api_key::run(&Config::from_env()?, command).await,
@@ -198,14 +205,7 @@ async fn backup(config: &Config, file: &std::path::Path) -> Outcome {
     let name = file
         .to_str()
         .ok_or_else(|| Failure::from("the file's name is not UTF-8"))?;
-    if let DatabaseUrl::Sqlite(path) = &config.database
-        && !path.exists()
-    {
-        return Err(Failure::from(format!(
-            "DATABASE_URL: there is no database {}",
-            path.display()
-        )));
-    }
+    log::existing(config)?;
     // As it is, without migrating it: a backup is taken before an upgrade.
     let db = Db::open(&config.database).await.map_err(|error| of(error.into()))?;
     // It holds what the database holds. SQLite fills an empty file.

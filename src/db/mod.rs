@@ -10,12 +10,12 @@ mod reader;
 mod schema;
 mod url;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use entity::id::BrandId;
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
+    SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         PgPool,
         postgres::PgListener,
@@ -43,25 +43,7 @@ impl Db {
     /// Opens the database, for all brands; an SQLite file is made when there is none.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DbErr> {
         match url {
-            DatabaseUrl::Sqlite(path) => {
-                url::make_private(path).map_err(|error| connection_error(error.into()))?;
-                let options = SqliteConnectOptions::new()
-                    .filename(path)
-                    .create_if_missing(true)
-                    .foreign_keys(true)
-                    .busy_timeout(SQLITE_BUSY_TIMEOUT);
-                let writer = options
-                    .clone()
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full);
-                let writer = sqlite_pool(writer, 1).await?;
-                let reader = sqlite_pool(options.pragma("query_only", "ON"), SQLITE_READERS).await?;
-                Ok(Self {
-                    writer,
-                    reader: Reader::Everything(reader),
-                    tenants: None,
-                })
-            }
+            DatabaseUrl::Sqlite(path) => Self::sqlite(path, SqliteSynchronous::Full).await,
             DatabaseUrl::Postgres(url) => {
                 let (workers, tenants) = postgres::open(url).await?;
                 let both = SqlxPostgresConnector::from_sqlx_postgres_pool(workers);
@@ -72,6 +54,31 @@ impl Db {
                 })
             }
         }
+    }
+
+    async fn sqlite(path: &Path, synchronous: SqliteSynchronous) -> Result<Self, DbErr> {
+        url::make_private(path).map_err(|error| connection_error(error.into()))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(SQLITE_BUSY_TIMEOUT);
+        let writer = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous);
+        let writer = sqlite_pool(writer, 1).await?;
+        let reader = sqlite_pool(options.pragma("query_only", "ON"), SQLITE_READERS).await?;
+        Ok(Self {
+            writer,
+            reader: Reader::Everything(reader),
+            tenants: None,
+        })
+    }
+
+    /// Opens an SQLite file that nobody needs after a power cut.
+    pub async fn scratch(path: &Path) -> Result<Self, DbErr> {
+        Self::sqlite(path, SqliteSynchronous::Off).await
     }
 
     /// The handle of a request: on PostgreSQL it reaches this brand's rows alone. SQLite has no such wall.
@@ -108,6 +115,20 @@ impl Db {
                 };
                 self.writer.begin_with_options(options).await
             }
+        }
+    }
+
+    /// Begins a transaction that reads all brands' rows as they are now, whatever is written meanwhile. It holds up
+    /// nobody, but for as long as it lasts, what is written in the meantime cannot be tidied up.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        match &self.reader {
+            Reader::Everything(connection) if self.tenants.is_some() => {
+                let (level, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+                connection.begin_with_config(Some(level), Some(access)).await
+            }
+            // In WAL mode what is read first settles what all later reads see.
+            Reader::Everything(connection) => connection.begin().await,
+            Reader::Brand(_) | Reader::Nothing(_) => Err(DbErr::Custom("a snapshot shows all brands' rows".into())),
         }
     }
 

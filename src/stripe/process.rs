@@ -16,10 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    apply, evidence,
     facts::{Facts, Reading, read_event},
     fetch::{Fetched, Fetcher},
-    queue, sales, totals,
+    fold, queue,
 };
 use crate::{
     announce::FeedBell,
@@ -231,25 +230,9 @@ impl Processor {
     }
 
     async fn fold_together(&self, told: &[Told]) -> Result<()> {
-        let mut feeds: BTreeMap<_, Vec<Facts>> = BTreeMap::new();
-        for one in told {
-            let feed = feed(&one.event);
-            feeds
-                .entry((feed.brand, feed.livemode))
-                .or_default()
-                .push(one.facts.clone());
-        }
         let txn = self.db.begin().await?;
-        let (mut all_totals, mut news) = (Vec::new(), Vec::new());
-        for ((brand, livemode), facts) in feeds {
-            let feed = FeedName { brand, livemode };
-            let sales = sales::merge_in_txn(&txn, &self.clock, feed, facts).await?;
-            let facts: Vec<&Facts> = sales.iter().map(|sale| &sale.facts).collect();
-            let evidence = evidence::load(&txn, feed, &facts).await?;
-            let (totals, told) = apply::apply_in_txn(&txn, &self.clock, feed, sales, &evidence).await?;
-            all_totals.push((feed, totals));
-            news.extend(told);
-        }
+        let facts = told.iter().map(|one| (feed(&one.event), one.facts.clone()));
+        let moved = fold::fold_in_txn(&txn, &self.clock, facts).await?;
         let log = told.iter().flat_map(|one| one.log.iter().cloned());
         let log: Vec<_> = log.map(IntoActiveModel::into_active_model).collect();
         if !log.is_empty() {
@@ -258,10 +241,7 @@ impl Processor {
                 .await?;
         }
         mark_processed(&txn, told).await?;
-        for (feed, totals) in all_totals {
-            totals.write_in_txn(&txn, feed).await?;
-        }
-        let told_feeds = totals::tell_in_txn(&txn, &self.clock, news).await?;
+        let told_feeds = moved.write_in_txn(&txn, &self.clock).await?;
         txn.commit().await?;
         let parked = told.iter().filter(|one| one.park.is_some()).count();
         count(EventStatus::Processed, told.len() - parked);

@@ -71,3 +71,18 @@ pub async fn postpone(
         .await?;
     Ok(())
 }
+
+/// To be done from the beginning, at `at`, whatever became of it before.
+pub async fn put_back(
+    txn: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = EventId>,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    update(ids, NO_LEASE)
+        .col_expr(Column::Status, Expr::value(EventStatus::Pending))
+        .col_expr(Column::Attempts, Expr::value(0))
+        .col_expr(Column::NextAttemptAt, Expr::value(at))
+        .exec(txn)
+        .await?;
+    Ok(())
+}

@@ -22,6 +22,7 @@ async fn newest(app: &TestApp) -> Value {
 
 both! {
     async fn every_mutation_that_changes_something_leaves_an_entry(app: &TestApp) {
+        app.decides_late();
         let (sdl, world) = (Sdl::served(), app.world(&app.acme, "owner").await);
         let mut actions: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for specimen in mutations() {

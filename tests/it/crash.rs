@@ -94,6 +94,7 @@ on_both! {
         );
         drop(server);
         books::check(&home.settings["DATABASE_URL"]).await;
+        books::log(&home.settings["DATABASE_URL"]).await;
     }
 
     async fn killed_again_and_again_under_load_nothing_acknowledged_is_lost_and_nothing_counts_twice(
@@ -143,6 +144,7 @@ on_both! {
         );
         drop(server);
         books::check(&home.settings["DATABASE_URL"]).await;
+        books::log(&home.settings["DATABASE_URL"]).await;
     }
 
     async fn a_code_that_was_owed_when_the_server_died_is_made_once(database: Database) {

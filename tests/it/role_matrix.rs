@@ -218,6 +218,7 @@ fn compare(matrix: &str) {
 
 both! {
     async fn what_each_role_and_scope_may_do_is_as_it_is_pinned(app: &TestApp) {
+        app.decides_late();
         let holders = holders(app).await;
         let names: Vec<String> = holders.iter().map(|holder| holder.name.clone()).collect();
         let text = format!(

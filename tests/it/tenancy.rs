@@ -91,6 +91,7 @@ both! {
     }
 
     async fn all_that_an_affiliate_can_ask_tells_nothing_of_others_or_of_customers(app: &TestApp) {
+        app.decides_late();
         let mut own = app.world(&app.acme, "sarah").await;
         own.extend(app.affiliate_cursors(&own["affiliate"]).await);
         let neighbour = app.neighbours_world("bob").await;

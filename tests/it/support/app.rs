@@ -1,5 +1,7 @@
 //! A running app in this process: on real sockets, with a Stripe stand-in and a clock of its own, and the cast in it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     brand::Tier,
@@ -35,6 +37,7 @@ pub struct TestApp {
     pub acme: Brand,
     /// Another one.
     pub globex: Brand,
+    decided_late: AtomicBool,
 }
 
 /// A brand of the cast, and Stripe as it knows that brand.
@@ -45,7 +48,8 @@ pub struct Brand {
     pub stripe: Account,
 }
 
-/// Runs a test; then stops the app in good order, and holds every total against the rows that it sums.
+/// Runs a test; then stops the app in good order, and holds every total against the rows that it sums, and those against
+/// the log.
 pub async fn run(database: Database, test: impl AsyncFnOnce(&TestApp)) {
     let app = TestApp::start(database).await;
     test(&app).await;
@@ -81,7 +85,14 @@ impl TestApp {
             database,
             acme,
             globex,
+            decided_late: AtomicBool::new(false),
         }
+    }
+
+    /// What people decide in this test counts from the very second of sales that were credited before, as its clock
+    /// stands still: the log replayed comes to something else.
+    pub fn decides_late(&self) {
+        self.decided_late.store(true, Ordering::Relaxed);
     }
 
     /// Another server on the same database.
@@ -101,6 +112,9 @@ impl TestApp {
         self.instance.stop().await;
         self.standin.stop().await;
         books::check(&db.url).await;
+        if !self.decided_late.into_inner() {
+            books::log(&db.url).await;
+        }
     }
 
     pub fn db(&self) -> &rekomi::db::Reader {

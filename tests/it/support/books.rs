@@ -11,8 +11,10 @@ use entity::{
     ledger_entry, redemption,
 };
 use rekomi::{
+    clock::Clock,
     db::{DatabaseUrl, Db},
     domain::stats::hour,
+    stripe::rebuild,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
@@ -26,6 +28,14 @@ pub async fn check(url: &str) {
     money(reader, &conversions).await;
     ledger(reader, &conversions).await;
     feed(reader).await;
+    db.close().await;
+}
+
+/// Holds what stands against what the log tells.
+pub async fn log(url: &str) {
+    let db = Db::open(&DatabaseUrl::from_str(url).unwrap()).await.unwrap();
+    let report = rebuild::verify(&db, &Clock::system()).await.unwrap();
+    assert_eq!(report.differences, 0, "{:#?}", report.told);
     db.close().await;
 }
 
