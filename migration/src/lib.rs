@@ -10,6 +10,7 @@ mod m0007_row_security;
 mod m0008_api_keys;
 mod m0009_audit_log;
 mod m0010_customers;
+mod m0011_disputes;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_api_keys::Migration),
             Box::new(m0009_audit_log::Migration),
             Box::new(m0010_customers::Migration),
+            Box::new(m0011_disputes::Migration),
         ]
     }
 }

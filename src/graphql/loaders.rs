@@ -6,15 +6,17 @@
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
-use chrono::{DateTime, Utc};
 use entity::{
     affiliate, affiliate_balance, campaign, campaign_rule, code,
     code_total::{self, ALL_TIME},
-    coupon,
+    conversion, coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId},
     ledger_entry, stripe_operation,
 };
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, SelectStatement},
+};
 
 use crate::{
     auth::Scope,
@@ -203,29 +205,52 @@ async fn balances(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result
     Ok(amounts(rows))
 }
 
+/// What is not due yet: what waits for its time, and what an open dispute holds although its time has come.
 async fn on_hold(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result<HashMap<AffiliateId, Amounts>, DbErr> {
-    let now: DateTime<Utc> = domain.clock.now();
-    let rows: Vec<(AffiliateId, String, i64)> = ledger_entry::Entity::find()
+    let (db, now) = (domain.db.reader(), domain.clock.now());
+    let sums = ledger_entry::Entity::find()
         .select_only()
         .column(ledger_entry::Column::AffiliateId)
         .column(ledger_entry::Column::Currency)
         .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
         .filter(ledger_entry::Column::BrandId.eq(scope.brand))
-        .filter(ledger_entry::Column::AffiliateId.is_in(ids))
-        .filter(ledger_entry::Column::Livemode.eq(scope.livemode))
-        .filter(ledger_entry::Column::AvailableAt.gt(now))
         .group_by(ledger_entry::Column::AffiliateId)
-        .group_by(ledger_entry::Column::Currency)
-        .into_tuple()
-        .all(domain.db.reader())
-        .await?;
-    Ok(amounts(rows))
+        .group_by(ledger_entry::Column::Currency);
+    let waiting = sums
+        .clone()
+        .filter(ledger_entry::Column::AffiliateId.is_in(ids.iter().copied()))
+        .filter(ledger_entry::Column::Livemode.eq(scope.livemode))
+        .filter(ledger_entry::Column::AvailableAt.gt(now));
+    // Everybody's: open disputes are few, while an affiliate's entries that are due may be many.
+    let disputed = sums
+        .filter(ledger_entry::Column::ConversionId.in_subquery(disputed(&scope)))
+        .filter(ledger_entry::Column::AvailableAt.lte(now));
+    let mut rows: Vec<(AffiliateId, String, i64)> = waiting.into_tuple().all(db).await?;
+    rows.extend(disputed.into_tuple::<(AffiliateId, String, i64)>().all(db).await?);
+    Ok(amounts(
+        rows.into_iter().filter(|(affiliate, ..)| ids.contains(affiliate)),
+    ))
+}
+
+/// The conversions whose dispute is open. Their status is in the statement's text, so that their partial index serves it.
+fn disputed(scope: &Scope) -> SelectStatement {
+    conversion::Entity::find()
+        .select_only()
+        .column(conversion::Column::Id)
+        .filter(conversion::Column::BrandId.eq(scope.brand))
+        .filter(conversion::Column::Livemode.eq(scope.livemode))
+        .filter(Expr::cust("conversion.status = 'disputed'"))
+        .into_query()
 }
 
 fn amounts(rows: impl IntoIterator<Item = (AffiliateId, String, i64)>) -> HashMap<AffiliateId, Amounts> {
     let mut amounts: HashMap<AffiliateId, Amounts> = HashMap::new();
     for (affiliate, currency, amount) in rows {
-        amounts.entry(affiliate).or_default().push((currency, amount));
+        let sums = amounts.entry(affiliate).or_default();
+        match sums.iter_mut().find(|(known, _)| *known == currency) {
+            Some((_, sum)) => *sum += amount,
+            None => sums.push((currency, amount)),
+        }
     }
     amounts
 }

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use chrono::{DateTime, TimeDelta};
-use entity::{affiliate::AffiliateStatus, campaign_rule::CommissionDuration};
+use entity::{affiliate::AffiliateStatus, campaign_rule::CommissionDuration, conversion::ConversionStatus};
 use proptest::prelude::*;
 use rekomi::{
     clock::Clock,
     domain::commission::{Pay, Rule},
-    standin::{Paid, Promo, SaleBuilder, Shape},
+    standin::{DisputeStep, Paid, Promo, SaleBuilder, Shape, SubscriptionSale},
     stripe::{
         facts::{Facts, Reading, read_event},
         projection::{Code, Evidence, project},
@@ -52,6 +52,7 @@ fn life(shape: Shape) -> Vec<Value> {
         events.extend(sale.refund(shape, amount, paid));
     }
     events.extend(sale.refund_fails(shape, Paid::Renewal(2)));
+    events.extend(disputes(&mut sale, shape));
     let mut discounts = BTreeMap::new();
     for discount in &sale.facts.discounts {
         let object = json!({
@@ -61,6 +62,32 @@ fn life(shape: Shape) -> Vec<Value> {
     }
     for event in &mut events {
         expand(&mut event["data"]["object"], &discounts);
+    }
+    events
+}
+
+/// One that is won and one that stays open, a second from step to step; and one about a part that is lost within a second.
+fn disputes(sale: &mut SubscriptionSale, shape: Shape) -> Vec<Value> {
+    use DisputeStep::{Appealed, Created, FundsReinstated, FundsWithdrawn, Inquiry, Lost, PartReinstated, Won};
+    let steps = [
+        (Paid::Renewal(1), Created, 0),
+        (Paid::Renewal(1), FundsWithdrawn, 1),
+        (Paid::Renewal(1), Lost, 2),
+        (Paid::Renewal(1), FundsReinstated, 3),
+        (Paid::Renewal(1), Won, 3),
+        (Paid::Renewal(2), Inquiry, 0),
+        (Paid::Renewal(2), FundsWithdrawn, 0),
+        (Paid::Renewal(2), Lost, 1),
+        (Paid::Renewal(2), Appealed, 2),
+        (Paid::Renewal(3), FundsWithdrawn, 0),
+        (Paid::Renewal(3), PartReinstated(500), 0),
+        (Paid::Renewal(3), Lost, 0),
+    ];
+    let mut events = vec![sale.dispute_part(shape, Created, 2000, Paid::Renewal(3))];
+    for (paid, step, seconds) in steps {
+        let mut event = sale.dispute(shape, step, paid);
+        event["created"] = json!(NOON + seconds);
+        events.push(event);
     }
     events
 }
@@ -170,6 +197,15 @@ fn every_shape_tells_the_same_life() {
         .collect();
     let first = told.remove(0);
     assert_eq!((first.0.len(), first.1.len()), (4, 2), "{first:?}");
+    let stand: Vec<_> = first.0.iter().map(|it| (it.1, it.5)).collect();
+    // 700 of 5300 went back of the first renewal, and 1500 of the third.
+    let expected = [
+        (ConversionStatus::Refunded, 2800),
+        (ConversionStatus::PartiallyRefunded, 660),
+        (ConversionStatus::Disputed, 0),
+        (ConversionStatus::PartiallyRefunded, 1415),
+    ];
+    assert_eq!(stand, expected);
     // Bob's 1200 off 4000 are more than sarah's 1000 off 5000.
     assert!(first.0.iter().all(|it| it.2 == "BOB30"), "{first:?}");
     for other in told {

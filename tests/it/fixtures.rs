@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use rekomi::stripe::facts::{Facts, Reading, Request, Unreadable, read_event, read_object};
+use rekomi::stripe::facts::{
+    DisputeState, Facts, MoneyBack, Reading, Request, Unreadable, needs, read_event, read_object,
+};
 
 use crate::support::{Value, env, json};
 
@@ -61,6 +63,13 @@ fn every_real_object_is_read_or_set_aside() {
                 "subscription" => &["customer.subscription.created"],
                 "charge" => &["charge.refunded"],
                 "refund" => &["refund.created", "refund.updated", "refund.failed"],
+                "dispute" => &[
+                    "charge.dispute.created",
+                    "charge.dispute.updated",
+                    "charge.dispute.closed",
+                    "charge.dispute.funds_withdrawn",
+                    "charge.dispute.funds_reinstated",
+                ],
                 "invoice_payment" => &["invoice_payment.paid"],
                 "event" => {
                     read_event(object).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -71,7 +80,10 @@ fn every_real_object_is_read_or_set_aside() {
             for kind in kinds {
                 let facts = told(kind, object).unwrap_or_else(|error| panic!("{}: {kind}: {error}", path.display()));
                 // A refund or an invoice payment may be of money that is in no payment of Stripe's.
-                let names_a_sale = matches!(object["object"].as_str(), Some("invoice" | "subscription" | "charge"));
+                let names_a_sale = matches!(
+                    object["object"].as_str(),
+                    Some("invoice" | "subscription" | "charge" | "dispute")
+                );
                 assert!(!names_a_sale || !facts.keys().is_empty(), "{}: {kind}", path.display());
                 read += 1;
             }
@@ -153,4 +165,42 @@ fn a_real_trial_is_of_zero() {
     assert!(subscription.trialing && !subscription.active);
     let paid = facts.invoices.values().next().unwrap().paid.unwrap();
     assert_eq!((paid.total, paid.amount_paid), (0, 0));
+}
+
+/// How the one dispute in these facts stands, and how much is at stake.
+fn stands(facts: &Facts) -> (DisputeState, i64) {
+    let (_, dispute) = facts.disputes.first_key_value().unwrap();
+    let word = dispute.last.unwrap();
+    (word.state, word.amount)
+}
+
+#[test]
+fn a_real_inquiry_is_understood_and_changes_nothing() {
+    let Some(event) = fixture("rubymock_charge.dispute.created.json") else {
+        return;
+    };
+    let Reading::Facts(facts) = read_event(&event).unwrap() else {
+        panic!("it tells of a dispute")
+    };
+    assert_eq!(stands(&facts), (DisputeState::Inquiry, 100));
+    assert!(
+        needs(&facts, &facts, |_| true).is_empty(),
+        "nothing has to be looked up"
+    );
+    let charge = event["data"]["object"]["charge"].as_str().unwrap().to_owned();
+    let back = facts.money_back(&[charge].into(), "usd".parse().unwrap());
+    assert_eq!(back, MoneyBack::default());
+}
+
+#[test]
+fn a_real_dispute_is_over_once_its_money_is_back_whatever_its_status() {
+    let Some(open) = fixture("djstripe_dispute_dp_fakefakefakefake01.json") else {
+        return;
+    };
+    let facts = told("charge.dispute.funds_withdrawn", &open).unwrap();
+    assert_eq!(stands(&facts), (DisputeState::Open, 1000));
+    let back = fixture("djstripe_dispute_dp_funds_reinstated_full.json").unwrap();
+    assert_eq!(back["status"], "under_review");
+    let facts = told("charge.dispute.funds_reinstated", &back).unwrap();
+    assert_eq!(stands(&facts), (DisputeState::Over, 0));
 }

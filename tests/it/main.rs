@@ -26,6 +26,8 @@ mod coverage;
 mod crash;
 mod credit;
 mod demo;
+mod disputes;
+mod disputes_in_any_order;
 mod facts;
 mod first_run;
 mod fixtures;

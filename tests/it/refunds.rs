@@ -236,7 +236,7 @@ both! {
         );
         assert_eq!(
             told[8..],
-            ["RENEWAL PENDING sarah SARAH20 5000 USD, tax 400, commission 1000"; 4]
+            ["RENEWAL PARTIALLY_REFUNDED sarah SARAH20 5000 USD, tax 400, refunded 2500, commission 500"; 4]
         );
     }
 }

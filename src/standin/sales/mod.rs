@@ -14,7 +14,7 @@ use super::{ids::stripe_id, promo::Promo};
 use crate::clock::Clock;
 
 pub use builder::SaleBuilder;
-pub use money_back::{Dispute, DisputeStep, Refund};
+pub use money_back::{Dispute, DisputeStep, Movement, Refund};
 pub use one_off::OneOffSale;
 pub use subscription::{Paid, SubscriptionSale};
 

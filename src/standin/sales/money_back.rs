@@ -21,8 +21,17 @@ pub struct Refund {
 pub struct Dispute {
     pub id: String,
     pub at: i64,
+    pub amount: i64,
     /// In Stripe's words: `needs_response`, `won`, …
     pub status: &'static str,
+    /// What the bank took (below zero) and gave back.
+    pub movements: Vec<Movement>,
+}
+
+pub struct Movement {
+    pub id: String,
+    pub at: i64,
+    pub amount: i64,
 }
 
 /// What happens in a dispute. The first step opens it.
@@ -30,25 +39,44 @@ pub struct Dispute {
 pub enum DisputeStep {
     Created,
     FundsWithdrawn,
+    UnderReview,
     Won,
     Lost,
+    Appealed,
+    /// All that was taken and not given back yet.
     FundsReinstated,
+    /// As much of it.
+    PartReinstated(i64),
     /// A question of the bank's: no money moves.
     Inquiry,
     InquiryClosed,
+    Prevented,
 }
 
 impl DisputeStep {
-    /// The event's type, and the dispute's status after it.
-    fn told(self) -> (&'static str, &'static str) {
+    /// The event's type, and the dispute's status after it where it becomes another.
+    fn told(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Created => ("charge.dispute.created", "needs_response"),
-            Self::FundsWithdrawn => ("charge.dispute.funds_withdrawn", "needs_response"),
-            Self::Won => ("charge.dispute.closed", "won"),
-            Self::Lost => ("charge.dispute.closed", "lost"),
-            Self::FundsReinstated => ("charge.dispute.funds_reinstated", "won"),
-            Self::Inquiry => ("charge.dispute.created", "warning_needs_response"),
-            Self::InquiryClosed => ("charge.dispute.closed", "warning_closed"),
+            Self::Created => ("charge.dispute.created", Some("needs_response")),
+            Self::FundsWithdrawn => ("charge.dispute.funds_withdrawn", Some("needs_response")),
+            Self::UnderReview => ("charge.dispute.updated", Some("under_review")),
+            Self::Won => ("charge.dispute.closed", Some("won")),
+            Self::Lost => ("charge.dispute.closed", Some("lost")),
+            Self::Appealed => ("charge.dispute.updated", Some("appeal_under_review")),
+            Self::FundsReinstated | Self::PartReinstated(_) => ("charge.dispute.funds_reinstated", None),
+            Self::Inquiry => ("charge.dispute.created", Some("warning_needs_response")),
+            Self::InquiryClosed => ("charge.dispute.closed", Some("warning_closed")),
+            Self::Prevented => ("charge.dispute.created", Some("prevented")),
+        }
+    }
+
+    /// What it moves of a dispute. Below zero the bank takes.
+    fn moves(self, dispute: &Dispute) -> Option<i64> {
+        match self {
+            Self::FundsWithdrawn => Some(-dispute.amount),
+            Self::FundsReinstated => Some(-dispute.movements.iter().map(|it| it.amount).sum::<i64>()),
+            Self::PartReinstated(amount) => Some(amount),
+            _ => None,
         }
     }
 }
@@ -90,15 +118,22 @@ pub(super) fn refund_fails(facts: &Facts, bill: &mut Bill, shape: Shape) -> Vec<
     ]
 }
 
-pub(super) fn dispute(facts: &Facts, bill: &mut Bill, shape: Shape, step: DisputeStep) -> Value {
+/// A dispute is of the whole payment where no `amount` is given with its first step.
+pub(super) fn dispute(facts: &Facts, bill: &mut Bill, shape: Shape, step: DisputeStep, amount: Option<i64>) -> Value {
     let (kind, status) = step.told();
     let at = facts.clock.now().timestamp();
-    let open = bill.dispute.take().unwrap_or_else(|| Dispute {
+    let mut dispute = bill.dispute.take().unwrap_or_else(|| Dispute {
         id: stripe_id(&facts.clock, "du_1"),
         at,
-        status,
+        amount: amount.unwrap_or(bill.total()),
+        status: "needs_response",
+        movements: vec![],
     });
-    let dispute = Dispute { status, ..open };
+    dispute.status = status.unwrap_or(dispute.status);
+    if let Some(amount) = step.moves(&dispute) {
+        let id = stripe_id(&facts.clock, "txn_1");
+        dispute.movements.push(Movement { id, at, amount });
+    }
     let told = shapes::dispute(facts, bill, &dispute);
     bill.dispute = Some(dispute);
     shapes::event(facts, shape, kind, at, told)

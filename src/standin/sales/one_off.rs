@@ -30,7 +30,7 @@ impl OneOffSale {
 
     /// The next step of the payment's dispute.
     pub fn dispute(&mut self, shape: Shape, step: DisputeStep) -> Value {
-        money_back::dispute(&self.facts, &mut self.bill, shape, step)
+        money_back::dispute(&self.facts, &mut self.bill, shape, step, None)
     }
 
     /// Puts the present truth into an account of the stand-in, in the newest shape.

@@ -122,7 +122,12 @@ impl SubscriptionSale {
 
     /// The next step of the payment's dispute.
     pub fn dispute(&mut self, shape: Shape, step: DisputeStep, paid: Paid) -> Value {
-        money_back::dispute(&self.facts, &mut self.bills[paid.place()], shape, step)
+        money_back::dispute(&self.facts, &mut self.bills[paid.place()], shape, step, None)
+    }
+
+    /// The first step of a dispute about a part of the payment; [`Self::dispute`] takes the others.
+    pub fn dispute_part(&mut self, shape: Shape, step: DisputeStep, amount: i64, paid: Paid) -> Value {
+        money_back::dispute(&self.facts, &mut self.bills[paid.place()], shape, step, Some(amount))
     }
 
     /// Puts the present truth into an account of the stand-in, in the newest shape.

@@ -82,15 +82,30 @@ pub(in super::super) fn refund(facts: &Facts, bill: &Bill, refund: &Refund) -> V
     told
 }
 
+/// Every version tells a dispute in the same way.
 pub(in super::super) fn dispute(facts: &Facts, bill: &Bill, dispute: &Dispute) -> Value {
+    let movements = dispute.movements.iter().map(|it| {
+        let category = if it.amount < 0 { "dispute" } else { "dispute_reversal" };
+        json!({
+            "id": it.id,
+            "object": "balance_transaction",
+            "amount": it.amount,
+            "created": it.at,
+            "currency": facts.currency,
+            "reporting_category": category,
+            "source": dispute.id,
+            "type": "adjustment",
+        })
+    });
     json!({
         "id": dispute.id,
         "object": "dispute",
-        "amount": bill.total(),
+        "amount": dispute.amount,
+        "balance_transactions": movements.collect::<Vec<_>>(),
         "charge": bill.charge,
         "created": dispute.at,
         "currency": facts.currency,
-        "is_charge_refundable": false,
+        "is_charge_refundable": dispute.movements.is_empty(),
         "livemode": facts.livemode,
         "metadata": {},
         "payment_intent": bill.payment_intent,

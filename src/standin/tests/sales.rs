@@ -233,6 +233,35 @@ fn a_dispute_keeps_its_id_from_step_to_step() {
 }
 
 #[test]
+fn a_dispute_shows_all_that_has_moved_until_then() {
+    let moved = |event: &Value| -> Vec<i64> {
+        let movements = event["data"]["object"]["balance_transactions"].as_array().unwrap();
+        movements.iter().map(|it| it["amount"].as_i64().unwrap()).collect()
+    };
+    for shape in Shape::ALL {
+        let mut sale = builder().price(1500).build();
+        let created = sale.dispute_part(shape, DisputeStep::Created, 900, Paid::First);
+        assert_eq!(
+            (&created["data"]["object"]["amount"], moved(&created)),
+            (&json!(900), vec![])
+        );
+        let steps = [
+            (DisputeStep::FundsWithdrawn, vec![-900], "needs_response"),
+            (DisputeStep::PartReinstated(200), vec![-900, 200], "needs_response"),
+            (DisputeStep::Lost, vec![-900, 200], "lost"),
+            (DisputeStep::FundsReinstated, vec![-900, 200, 700], "lost"),
+        ];
+        for (step, movements, status) in steps {
+            let event = sale.dispute(shape, step, Paid::First);
+            assert_eq!(
+                (moved(&event), &event["data"]["object"]["status"]),
+                (movements, &json!(status))
+            );
+        }
+    }
+}
+
+#[test]
 fn a_one_off_payment_has_a_session_and_no_invoice() {
     let sale = builder().price(1500).currency("jpy").promo(sarah20()).build_one_off();
     let session = &sale.session_completed(Shape::Endive)["data"]["object"];

@@ -4,6 +4,8 @@
 //! larger, states take the later by a total order. So any order and any number of repeats reach the same facts. Nothing
 //! is ever taken out. This module does no I/O and knows no database.
 
+mod disputes;
+mod money_back;
 pub mod needs;
 mod read;
 
@@ -11,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use disputes::{Dispute, DisputeState, Word};
+pub use money_back::MoneyBack;
 pub use needs::{Request, needs};
 pub use read::{CODE_METADATA, Reading, Unreadable, read_event, read_object};
 
@@ -32,6 +36,9 @@ pub struct Facts {
     /// By `re_…`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refunds: BTreeMap<String, Refund>,
+    /// By `du_…`, or `dp_…` before 2022.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub disputes: BTreeMap<String, Dispute>,
     /// By `di_…`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub discounts: BTreeMap<String, Discount>,
@@ -92,6 +99,8 @@ pub struct Paid {
 #[serde(default)]
 pub struct Charge {
     pub payment_intent: Option<String>,
+    /// What was paid with it. Minor units.
+    pub captured: Option<i64>,
     /// The largest cumulative `amount_refunded` that was seen. Minor units.
     pub amount_refunded: i64,
     /// An old payload said that it belongs to no invoice.
@@ -140,6 +149,7 @@ impl Facts {
         merge_map(&mut self.invoices, other.invoices);
         merge_map(&mut self.charges, other.charges);
         merge_map(&mut self.refunds, other.refunds);
+        merge_map(&mut self.disputes, other.disputes);
         merge_map(&mut self.discounts, other.discounts);
         merge_map(&mut self.promotion_codes, other.promotion_codes);
         self.looked_up.extend(other.looked_up);
@@ -161,6 +171,10 @@ impl Facts {
             keys.extend(refund.charge.clone());
             keys.extend(refund.payment_intent.clone());
         }
+        for dispute in self.disputes.values() {
+            keys.extend(dispute.charge.clone());
+            keys.extend(dispute.payment_intent.clone());
+        }
         keys
     }
 
@@ -170,44 +184,6 @@ impl Facts {
             .values()
             .filter_map(|discount| discount.promotion_code.as_deref())
             .collect()
-    }
-
-    /// What went back on the payments (`pi_…` or `ch_…`) of an invoice, each charge once, whatever names it goes by.
-    /// Minor units, with tax.
-    ///
-    /// A charge's cumulative figure may or may not fall when a refund fails afterwards, so what failed is taken off the
-    /// largest figure seen, and the refunds that are known to stand are the least.
-    pub fn refunded(&self, payments: &BTreeSet<String>) -> i64 {
-        let paid = |name: &Option<String>| name.as_ref().is_some_and(|name| payments.contains(name));
-        let mut charges: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
-        for (id, charge) in &self.charges {
-            if payments.contains(id) || paid(&charge.payment_intent) {
-                charges.entry(id).or_default().0 = charge.amount_refunded;
-            }
-        }
-        for refund in self.refunds.values() {
-            let named = refund
-                .charge
-                .as_deref()
-                .or_else(|| self.charge_of(refund.payment_intent.as_deref()?));
-            let known = named.is_some_and(|charge| charges.contains_key(charge) || payments.contains(charge));
-            if known || paid(&refund.payment_intent) {
-                let name = named.or(refund.payment_intent.as_deref()).unwrap_or_default();
-                let sums = charges.entry(name).or_default();
-                *(if refund.failed { &mut sums.1 } else { &mut sums.2 }) += refund.amount;
-            }
-        }
-        charges
-            .values()
-            .map(|(cumulative, failed, standing)| (cumulative - failed).max(*standing))
-            .sum()
-    }
-
-    /// The charge that money went back from, of those of a payment intent.
-    fn charge_of(&self, payment_intent: &str) -> Option<&str> {
-        let mut charges = self.charges.iter();
-        let of_intent = charges.find(|(_, charge)| charge.payment_intent.as_deref() == Some(payment_intent));
-        of_intent.map(|(id, _)| id.as_str())
     }
 }
 
@@ -253,6 +229,7 @@ impl Merge for Invoice {
 impl Merge for Charge {
     fn merge(&mut self, other: Self) {
         merge_option(&mut self.payment_intent, other.payment_intent);
+        merge_option(&mut self.captured, other.captured);
         self.amount_refunded = self.amount_refunded.max(other.amount_refunded);
         self.without_invoice |= other.without_invoice;
     }

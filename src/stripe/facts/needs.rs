@@ -119,16 +119,21 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
     needs
 }
 
-/// Payments that money went back on, whose invoice nobody has named yet.
+/// Payments that money went back on or that are disputed, whose invoice nobody has named yet.
 fn payments_without_invoice(event: &Facts, known: &Facts) -> BTreeSet<Request> {
     let charges = event.charges.values().filter(|charge| !charge.without_invoice);
-    let refunds = event.refunds.values().filter(|refund| {
-        let charge = refund.charge.as_ref().and_then(|charge| known.charges.get(charge));
+    let may_have_invoice = |charge: Option<&String>| {
+        let charge = charge.and_then(|charge| known.charges.get(charge));
         charge.is_none_or(|charge| !charge.without_invoice)
-    });
+    };
+    let refunds = event.refunds.values();
+    let refunds = refunds.filter(|refund| may_have_invoice(refund.charge.as_ref()));
+    let disputes = event.disputes.values();
+    let disputes = disputes.filter(|dispute| dispute.matters() && may_have_invoice(dispute.charge.as_ref()));
     let payments = charges
         .filter_map(|charge| charge.payment_intent.as_ref())
-        .chain(refunds.filter_map(|refund| refund.payment_intent.as_ref()));
+        .chain(refunds.filter_map(|refund| refund.payment_intent.as_ref()))
+        .chain(disputes.filter_map(|dispute| dispute.payment_intent.as_ref()));
     let linked = |payment: &String| {
         let mut invoices = known.invoices.values();
         invoices.any(|invoice| invoice.payments.contains(payment))

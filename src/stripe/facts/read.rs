@@ -21,7 +21,7 @@ pub enum Reading {
 /// The event is of a kind that we read, but it does not say what it should.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreadable(String);
+pub struct Unreadable(pub(super) String);
 
 /// The metadata by which a promotion code names our row.
 pub const CODE_METADATA: &str = "rekomi_affiliate_coupon_id";
@@ -42,6 +42,11 @@ pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
         "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
             facts.read_refund(object)?;
         }
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => facts.read_dispute(kind, &event["created"], object)?,
         _ => return Ok(Reading::Nothing("not a kind of event that Rekomi reads")),
     }
     Ok(Reading::Facts(Box::new(facts)))
@@ -199,6 +204,10 @@ impl Facts {
         }
         let charge = Charge {
             payment_intent: id_of(&object["payment_intent"]),
+            captured: [&object["amount_captured"], &object["amount"]]
+                .into_iter()
+                .filter_map(minor)
+                .find(|amount| *amount > 0),
             amount_refunded: minor(&object["amount_refunded"]).unwrap_or(0).max(0),
             without_invoice: object.get("invoice").is_some_and(Value::is_null),
         };
@@ -256,24 +265,24 @@ fn tax(object: &Value) -> i64 {
     minor(&object["tax"]).unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
 }
 
-fn required(object: &Value, what: &str) -> Result<String, Unreadable> {
+pub(super) fn required(object: &Value, what: &str) -> Result<String, Unreadable> {
     text(&object["id"]).ok_or_else(|| Unreadable(format!("the {what} has no id")))
 }
 
 /// The id of something that may be expanded.
-fn id_of(value: &Value) -> Option<String> {
+pub(super) fn id_of(value: &Value) -> Option<String> {
     text(value).or_else(|| text(&value["id"]))
 }
 
 /// An amount that every client can hold. Minor units.
-fn minor(value: &Value) -> Option<i64> {
+pub(super) fn minor(value: &Value) -> Option<i64> {
     value
         .as_i64()
         .filter(|amount| (-MAX_MINOR_UNITS..=MAX_MINOR_UNITS).contains(amount))
 }
 
 /// A moment before the year 10000, which both databases can keep. Seconds since 1970.
-fn seconds(value: &Value) -> Option<i64> {
+pub(super) fn seconds(value: &Value) -> Option<i64> {
     value.as_i64().filter(|at| (0..253_402_300_800).contains(at))
 }
 
@@ -285,6 +294,6 @@ fn text(value: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

@@ -4,6 +4,8 @@
 //! without a subscription. Each part that somebody is credited for is one conversion.
 
 mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -242,9 +244,11 @@ fn shown_email(email: &str) -> Option<String> {
 fn status(part: &Part<'_>, held: bool) -> ConversionStatus {
     if part.fully_refunded() {
         ConversionStatus::Refunded
+    } else if part.back.disputed {
+        ConversionStatus::Disputed
     } else if held {
         ConversionStatus::Held
-    } else if part.refunded > 0 && part.gross() > 0 {
+    } else if part.back.amount > 0 && part.gross() > 0 {
         ConversionStatus::PartiallyRefunded
     } else {
         ConversionStatus::Standing

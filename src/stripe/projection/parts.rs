@@ -8,7 +8,7 @@ use entity::conversion::ConversionKind;
 
 use crate::{
     money::{Currency, proportion},
-    stripe::facts::{Facts, Invoice, Paid, Subscription},
+    stripe::facts::{Facts, Invoice, MoneyBack, Paid, Subscription},
 };
 
 /// A part of a sale, before anybody is credited.
@@ -24,8 +24,7 @@ pub(super) struct Part<'a> {
     /// Minor units off, by discount.
     pub(super) discounts: BTreeMap<&'a str, i64>,
     pub(super) customer_email: Option<&'a str>,
-    /// With tax.
-    pub(super) refunded: i64,
+    pub(super) back: MoneyBack,
 }
 
 impl Part<'_> {
@@ -41,11 +40,11 @@ impl Part<'_> {
 
     /// What went back, without tax; all of it when all of it went back.
     pub(super) fn refunded_amount(&self) -> i64 {
-        proportion(self.amount(), self.refunded, self.gross())
+        proportion(self.amount(), self.back.amount, self.gross())
     }
 
     pub(super) fn fully_refunded(&self) -> bool {
-        self.gross() > 0 && self.refunded >= self.gross()
+        self.gross() > 0 && self.back.amount >= self.gross()
     }
 
     pub(super) fn occurred_at(&self) -> DateTime<Utc> {
@@ -126,7 +125,7 @@ fn acquisition<'a>(
             .chain(on_invoice.map(|(id, off)| (id.as_str(), *off)))
             .collect(),
         customer_email: first.and_then(|(_, invoice)| invoice.customer_email.as_deref()),
-        refunded: first.map_or(0, |(_, invoice)| refunded(facts, invoice)),
+        back: first.map_or_else(MoneyBack::default, |(_, invoice)| money_back(facts, invoice)),
     })
 }
 
@@ -142,10 +141,13 @@ fn invoice_part<'a>(facts: &Facts, id: &str, invoice: &'a Invoice, kind: Convers
         pending: false,
         discounts: invoice.discounts.iter().map(|(id, off)| (id.as_str(), *off)).collect(),
         customer_email: invoice.customer_email.as_deref(),
-        refunded: refunded(facts, invoice),
+        back: money_back(facts, invoice),
     })
 }
 
-fn refunded(facts: &Facts, invoice: &Invoice) -> i64 {
-    facts.refunded(&invoice.payments)
+fn money_back(facts: &Facts, invoice: &Invoice) -> MoneyBack {
+    let paid = invoice.paid;
+    paid.map_or_else(MoneyBack::default, |paid| {
+        facts.money_back(&invoice.payments, paid.currency)
+    })
 }

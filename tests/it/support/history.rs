@@ -1,7 +1,8 @@
-//! A subscription's whole life: its start, two renewals, refunds of all sorts, one of which fails afterwards.
+//! A subscription's whole life: its start, two renewals, refunds of all sorts, one of which fails afterwards, and two
+//! disputes: one that is lost and won on appeal, one about a part that is lost within a second.
 
 use entity::{conversion, ledger_entry, redemption};
-use rekomi::standin::{Account, Paid, Promo, SaleBuilder, Shape, SubscriptionSale};
+use rekomi::standin::{Account, DisputeStep, Paid, Promo, SaleBuilder, Shape, SubscriptionSale};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
@@ -14,6 +15,25 @@ pub struct History {
     pub sale: SubscriptionSale,
     /// In the order in which they happened, each with the truth of Stripe's side at that time synced by [`History::live`].
     pub events: Vec<Value>,
+}
+
+/// About the first payment, a second from step to step.
+fn dispute_that_is_won(sale: &mut SubscriptionSale, shape: Shape) -> Vec<Value> {
+    let steps = [
+        DisputeStep::Inquiry,
+        DisputeStep::FundsWithdrawn,
+        DisputeStep::UnderReview,
+        DisputeStep::Lost,
+        DisputeStep::Appealed,
+        DisputeStep::FundsReinstated,
+        DisputeStep::Won,
+    ];
+    let told = steps.iter().zip(0..).map(|(step, seconds)| {
+        let mut event = sale.dispute(shape, *step, Paid::First);
+        event["created"] = json!(event["created"].as_i64().unwrap() + seconds);
+        event
+    });
+    told.collect()
 }
 
 impl History {
@@ -33,6 +53,11 @@ impl History {
         events.extend(sale.refund(shape, None, Paid::Renewal(1)));
         events.extend(sale.refund(shape, Some(2700), Paid::Renewal(2)));
         events.extend(sale.refund_fails(shape, Paid::Renewal(2)));
+        events.extend(dispute_that_is_won(&mut sale, shape));
+        events.push(sale.dispute_part(shape, DisputeStep::Created, 2700, Paid::Renewal(2)));
+        for step in [DisputeStep::FundsWithdrawn, DisputeStep::Lost] {
+            events.push(sale.dispute(shape, step, Paid::Renewal(2)));
+        }
         sale.sync(account);
         Self { sale, events }
     }

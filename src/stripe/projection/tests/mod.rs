@@ -1,0 +1,161 @@
+//! What a dispute does to a conversion, case by case.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::commission::Pay,
+    stripe::facts::{Facts, Reading, read_event},
+};
+use entity::campaign_rule::CommissionDuration;
+
+fn read(kind: &str, object: Value) -> Facts {
+    let event = json!({ "type": kind, "created": 100, "data": { "object": object } });
+    match read_event(&event).unwrap() {
+        Reading::Facts(facts) => *facts,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A first invoice of 1000 USD and 100 of tax, and a renewal of the same, both with Sarah's code.
+fn sale() -> Facts {
+    let invoice = |id: &str, reason: &str, at: i64| {
+        let discount = json!({ "id": format!("di_{id}"), "promotion_code": "promo_sarah", "start": 1 });
+        json!({
+            "id": format!("in_{id}"), "billing_reason": reason, "subscription": "sub_1", "status": "paid", "created": at,
+            "amount_paid": 1100, "total": 1100, "tax": 100, "currency": "usd", "charge": format!("ch_{id}"),
+            "payment_intent": format!("pi_{id}"), "discounts": [discount],
+        })
+    };
+    let mut facts = read("invoice.paid", invoice("1", "subscription_create", 10));
+    facts.merge(read("invoice.paid", invoice("2", "subscription_cycle", 20)));
+    facts
+}
+
+fn dispute(number: usize, charge: &str, status: &str, amount: i64) -> Facts {
+    let object = json!({
+        "id": format!("du_{number}"), "charge": format!("ch_{charge}"), "payment_intent": format!("pi_{charge}"),
+        "amount": amount, "currency": "usd", "status": status, "created": 30,
+    });
+    read("charge.dispute.updated", object)
+}
+
+fn refund(amount: i64) -> Facts {
+    let object = json!({
+        "id": "re_1", "charge": "ch_1", "payment_intent": "pi_1", "amount": amount, "status": "succeeded",
+    });
+    read("refund.created", object)
+}
+
+/// Sarah's code, at 20 % for life.
+fn evidence(status: AffiliateStatus) -> Evidence {
+    let rule = Rule {
+        effective_from: DateTime::UNIX_EPOCH,
+        pay: Pay::Percent(2000),
+        duration: CommissionDuration::Lifetime,
+        months: 0,
+        hold_days: 30,
+    };
+    let code = Code {
+        id: Uuid::from_u128(1).into(),
+        code: "SARAH20".to_owned(),
+        affiliate_id: Uuid::from_u128(2).into(),
+        affiliate_email: "sarah@affiliates.example".to_owned(),
+        statuses: vec![(DateTime::UNIX_EPOCH, status)],
+        campaign_id: Uuid::from_u128(3).into(),
+        rules: vec![rule],
+    };
+    Evidence::from([("promo_sarah".to_owned(), code)])
+}
+
+/// Status, refunded, earned and clawed back of the start; whether its redemption is taken off.
+fn start(facts: &Facts, status: AffiliateStatus) -> (ConversionStatus, [i64; 3], bool) {
+    let projection = project(facts, &evidence(status));
+    let it = &projection.conversions[0];
+    (
+        it.status,
+        [it.refunded_amount, it.earned, it.clawed_back],
+        projection.redemptions[0].refunded,
+    )
+}
+
+#[test]
+fn the_table_of_disputes() {
+    use ConversionStatus::{Disputed, PartiallyRefunded, Refunded, Standing};
+    type Case<'a> = (&'a [(&'a str, i64)], i64, ConversionStatus, [i64; 3], bool);
+    let cases: &[Case] = &[
+        (&[("warning_needs_response", 1100)], 0, Standing, [0, 200, 0], false),
+        (&[("warning_closed", 1100)], 0, Standing, [0, 200, 0], false),
+        (&[("prevented", 1100)], 0, Standing, [0, 200, 0], false),
+        (&[("needs_response", 1100)], 0, Disputed, [0, 200, 0], false),
+        (&[("appeal_under_review", 1100)], 0, Disputed, [0, 200, 0], false),
+        (&[("won", 1100)], 0, Standing, [0, 200, 0], false),
+        (&[("lost", 1100)], 0, Refunded, [1000, 200, 200], true),
+        // Parts, beside refunds and beside each other.
+        (&[("needs_response", 550)], 275, Disputed, [250, 200, 50], false),
+        (&[("lost", 550)], 0, PartiallyRefunded, [500, 200, 100], false),
+        (&[("lost", 550)], 275, PartiallyRefunded, [750, 200, 150], false),
+        (&[("lost", 550)], 550, Refunded, [1000, 200, 200], true),
+        (&[("lost", 1100)], 275, Refunded, [1000, 200, 200], true),
+        (
+            &[("lost", 550), ("needs_response", 550)],
+            0,
+            Disputed,
+            [500, 200, 100],
+            false,
+        ),
+        // All is gone: that another dispute is open holds nothing.
+        (
+            &[("lost", 1100), ("needs_response", 100)],
+            0,
+            Refunded,
+            [1000, 200, 200],
+            true,
+        ),
+    ];
+    for (disputes, refunded, status, figures, taken_off) in cases {
+        let mut facts = sale();
+        for (number, (status, amount)) in disputes.iter().enumerate() {
+            facts.merge(dispute(number, "1", status, *amount));
+        }
+        if *refunded > 0 {
+            facts.merge(refund(*refunded));
+        }
+        let told = start(&facts, AffiliateStatus::Approved);
+        assert_eq!(
+            told,
+            (*status, *figures, *taken_off),
+            "{disputes:?}, {refunded} refunded"
+        );
+    }
+}
+
+#[test]
+fn a_held_sale_earns_nothing_whatever_becomes_of_its_dispute() {
+    for (status, expected) in [
+        ("needs_response", (ConversionStatus::Disputed, [0, 0, 0], false)),
+        ("won", (ConversionStatus::Held, [0, 0, 0], false)),
+        ("lost", (ConversionStatus::Refunded, [1000, 0, 0], true)),
+    ] {
+        let mut facts = sale();
+        facts.merge(dispute(0, "1", status, 1100));
+        assert_eq!(start(&facts, AffiliateStatus::Suspended), expected, "{status}");
+    }
+}
+
+#[test]
+fn a_renewals_dispute_is_the_renewals_alone() {
+    for (status, expected) in [
+        ("needs_response", ConversionStatus::Disputed),
+        ("lost", ConversionStatus::Refunded),
+    ] {
+        let mut facts = sale();
+        facts.merge(dispute(0, "2", status, 1100));
+        let told = start(&facts, AffiliateStatus::Approved);
+        assert_eq!(told, (ConversionStatus::Standing, [0, 200, 0], false));
+        let projection = project(&facts, &evidence(AffiliateStatus::Approved));
+        assert_eq!(projection.conversions[1].status, expected);
+        assert!(!projection.redemptions[0].refunded);
+    }
+}
