@@ -234,11 +234,9 @@ async fn on_hold(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result<
 
 /// The conversions whose dispute is open. Their status is in the statement's text, so that their partial index serves it.
 fn disputed(scope: &Scope) -> SelectStatement {
-    conversion::Entity::find()
+    tenancy::referenced::<conversion::Entity>(scope)
         .select_only()
         .column(conversion::Column::Id)
-        .filter(conversion::Column::BrandId.eq(scope.brand))
-        .filter(conversion::Column::Livemode.eq(scope.livemode))
         .filter(Expr::cust("conversion.status = 'disputed'"))
         .into_query()
 }
