@@ -11,7 +11,7 @@ crate::text_enum! {
         Read = "read",
         /// Everything that a manager may.
         ReadWrite = "read_write",
-        /// Read codes, and the coupons, campaigns and affiliates they belong to.
+        /// Read codes, and the coupons, campaigns and affiliates they belong to, with what these have earned.
         CodesRead = "codes_read",
         /// Mint and switch codes too.
         CodesWrite = "codes_write",

@@ -141,12 +141,8 @@ pub async fn rotate(domain: &Domain, actor: &Actor, id: ApiKeyId, overlap_hours:
     let now = domain.clock.now();
     let txn = domain.db.begin().await?;
     let old = find_good(&txn, domain, actor, id).await?;
-    if api_key::Entity::find()
-        .filter(api_key::Column::Replaces.eq(id))
-        .one(&txn)
-        .await?
-        .is_some()
-    {
+    let successors = tenancy::find::<api_key::Entity>(&actor.scope).filter(api_key::Column::Replaces.eq(id));
+    if successors.one(&txn).await?.is_some() {
         let message = "Another key has taken over from it already.";
         return Err(Error::user(UserErrorCode::Invalid, &["id"], message));
     }

@@ -6,8 +6,9 @@ use entity::{
     id::BrandId,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
-    SqlErr, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set, SqlErr,
+    sea_query::{Expr, LockType},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -106,7 +107,10 @@ pub async fn update(db: &Db, clock: &Clock, vault: &Vault, slug: &str, input: &B
     check(&mut problems, input, None);
     problems.check()?;
     let txn = db.begin().await?;
-    let brand = by_slug(&txn, slug).await?.ok_or_else(|| Error::not_found(&["slug"]))?;
+    // Held, so that what is told of the change is what was changed.
+    let held = brand::Entity::find().filter(brand::Column::Slug.eq(slug));
+    let brand = held.lock(LockType::NoKeyUpdate).one(&txn).await?;
+    let brand = brand.ok_or_else(|| Error::not_found(&["slug"]))?;
     let id = brand.id;
     let mut row: brand::ActiveModel = brand.clone().into();
     if let Some(name) = name {

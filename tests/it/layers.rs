@@ -211,7 +211,15 @@ fn resolvers_and_handlers_come_to_rows_through_the_domain_alone() {
 
 #[test]
 fn the_domain_comes_to_tenants_rows_by_the_one_door() {
-    let tables = ["campaign", "affiliate", "coupon", "conversion"].map(|table| format!(" {table}::Entity::find"));
+    let tables = [
+        "campaign",
+        "affiliate",
+        "coupon",
+        "conversion",
+        "api_key",
+        "audit_entry",
+    ]
+    .map(|table| format!(" {table}::Entity::find"));
     let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
     // The door itself; and the figures, which read the rows of codes that were found through it.
     nowhere(
