@@ -88,15 +88,15 @@ impl Merge for Dispute {
 }
 
 impl Facts {
-    /// Reads a dispute as an event of this kind told it, at `at`.
-    pub(super) fn read_dispute(&mut self, kind: &str, at: &Value, object: &Value) -> Result<(), Unreadable> {
+    /// Reads a dispute as an event of this kind told it, or as it was found, at `at`.
+    pub(super) fn read_dispute(&mut self, kind: &str, at: Option<i64>, object: &Value) -> Result<(), Unreadable> {
         let id = required(object, "dispute")?;
         let wrong = |what: &str| Unreadable(format!("the dispute {id} has no {what}"));
         let currency = object["currency"].as_str().and_then(|code| code.parse().ok());
         let amount = minor(&object["amount"]).filter(|amount| *amount >= 0);
         let left = left(kind, object).or(amount).ok_or_else(|| wrong("amount"))?;
         let word = Word {
-            at: seconds(at)
+            at: at
                 .or_else(|| seconds(&object["created"]))
                 .ok_or_else(|| wrong("time"))?,
             state: match state(&object["status"]).ok_or_else(|| wrong("known status"))? {
