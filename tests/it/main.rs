@@ -15,6 +15,7 @@ mod support;
 mod affiliates;
 mod api_keys;
 mod audit;
+mod bodies;
 mod campaigns;
 mod checkout;
 mod cli;
