@@ -63,5 +63,6 @@ mod stats;
 mod switching;
 mod tenancy;
 mod tenancy_walk;
+mod thin;
 mod tokens;
 mod webhooks;
