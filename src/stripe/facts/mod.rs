@@ -6,6 +6,7 @@
 
 mod credit_notes;
 mod disputes;
+mod invoices;
 mod kinds;
 mod money_back;
 pub mod needs;
