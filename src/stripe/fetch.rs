@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use entity::{stripe_event, stripe_object};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     clock::Clock,
     db::Db,
-    directory::{Directory, Name},
+    directory::{Directory, Name, Way},
     domain::feed::FeedName,
     error::Result,
 };
@@ -75,13 +74,13 @@ impl Fetcher {
             livemode: event.livemode,
         };
         let account = self.directory.get(Name::Id(feed.brand)).await?;
-        let key = account.and_then(|account| account.key(feed.livemode).cloned());
+        let way = account.and_then(|account| account.way(feed.livemode).cloned());
         let mut told = Facts::default();
         let mut wanted = BTreeSet::new();
         match reading {
             Reading::Facts(facts) => told = *facts,
             Reading::Lookup(request) => {
-                if key.is_none() {
+                if way.is_none() {
                     return Ok(Fetched::Ignored(
                         "a thin event, and the brand has no Stripe key to look it up with",
                     ));
@@ -103,11 +102,11 @@ impl Fetcher {
             if wanted.is_empty() {
                 break;
             }
-            let Some(key) = &key else {
+            let Some(way) = &way else {
                 return Ok(without_key(told, &event_facts, &wanted));
             };
             for request in std::mem::take(&mut wanted) {
-                match self.fetch(feed, key, &request, log).await? {
+                match self.fetch(feed, way, &request, log).await? {
                     Answer::Facts(facts) => told.merge(*facts),
                     // What the event itself speaks of must be there: Stripe may lag, or the key be another account's.
                     Answer::Missing if root == Facts::default() || is_essential(&request, &root) => {
@@ -127,7 +126,7 @@ impl Fetcher {
     async fn fetch(
         &self,
         feed: FeedName,
-        key: &SecretString,
+        way: &Way,
         request: &Request,
         log: &mut Vec<stripe_object::Model>,
     ) -> Result<Answer> {
@@ -136,7 +135,7 @@ impl Fetcher {
         {
             return Ok(read(request, &body));
         }
-        match self.stripe.fetch(key, request).await {
+        match self.stripe.fetch(way, request).await {
             Ok(found) => {
                 let body = found.unwrap_or_else(|| "null".to_owned()).into_bytes();
                 let answer = read(request, &body);

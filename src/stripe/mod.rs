@@ -5,12 +5,14 @@
 //! `projection` do no I/O.
 
 pub mod apply;
+mod calls;
 pub mod client;
 pub mod evidence;
 pub mod facts;
 pub mod fetch;
 mod fold;
 pub mod inbox;
+mod limit;
 pub mod operations;
 pub mod process;
 pub mod projection;

@@ -19,6 +19,7 @@ mod campaigns;
 mod cli;
 mod codes;
 mod commissions;
+mod connect;
 mod conversions;
 mod coupon_changes;
 mod coupons;
