@@ -5,6 +5,7 @@
 //! `projection` do no I/O.
 
 pub mod apply;
+pub mod backfill;
 mod calls;
 pub mod client;
 pub mod evidence;

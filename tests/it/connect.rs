@@ -117,4 +117,15 @@ both! {
         assert_eq!(ways(&app.standin.calls()), [("rk_live_of_the_settings", Some(ACCOUNT))]);
         other.stop().await;
     }
+
+    async fn an_account_is_backfilled_with_its_own_events(app: &TestApp) {
+        let brand = initech(app, None).await;
+        set_stage(&owner(app, &brand), CampaignSpec::default(), CouponSpec::default()).await;
+        let sale = app.sale().promo(brand.promo("SARAH20")).connected_account(ACCOUNT).build();
+        sale.sync(&brand.stripe);
+        sale.start(Shape::Endive).into_iter().for_each(|event| brand.stripe.put(event));
+        app.backfill(&brand, app.now()).await;
+        assert_eq!(analyst(app, &brand).told().await, [CREDITED]);
+        assert_eq!(ways(&app.standin.calls()), [("sk_live_acme", Some(ACCOUNT))]);
+    }
 }

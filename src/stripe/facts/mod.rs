@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use disputes::{Dispute, DisputeState, Word};
 pub use money_back::MoneyBack;
 pub use needs::{Request, needs};
-pub use read::{CODE_METADATA, Reading, Unreadable, read_event, read_object};
+pub use read::{CODE_METADATA, KINDS, Reading, Unreadable, read_event, read_object};
 
 use crate::money::Currency;
 

@@ -26,6 +26,23 @@ pub struct Unreadable(pub(super) String);
 /// The metadata by which a promotion code names our row.
 pub const CODE_METADATA: &str = "rekomi_affiliate_coupon_id";
 
+/// Every kind of event that is read (<https://docs.stripe.com/api/events/types>).
+pub const KINDS: &[&str] = &[
+    "invoice.paid",
+    "invoice_payment.paid",
+    "customer.subscription.created",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+];
+
 /// Reads a whole event, snapshot or thin.
 pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
     let kind = event["type"].as_str().unwrap_or_default();
