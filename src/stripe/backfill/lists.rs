@@ -8,15 +8,16 @@ use miniserde::json::{Number, Object, Value, to_string};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::super::{facts::KINDS, inbox::Envelope};
+use super::super::{
+    facts::{BACKFILL, KINDS},
+    inbox::Envelope,
+};
 
 /// How far back Stripe lists events (<https://docs.stripe.com/api/events/list>).
 const EVENTS_REACH: TimeDelta = TimeDelta::days(30);
 /// How many types of events can be asked for at once.
 const MAX_TYPES: usize = 20;
 const PAGE: u8 = 100;
-/// What `object` says of an event that was written here.
-const OURS: &str = "rekomi.backfill";
 
 /// A list of Stripe's.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +155,7 @@ fn written(kind: &str, object: Value, livemode: bool, now: DateTime<Utc>) -> Res
     let text = |text: &str| Value::String(text.to_owned());
     let fields = [
         ("id", text(&format!("backfill_{id}_{}", &digest[..12]))),
-        ("object", text(OURS)),
+        ("object", text(BACKFILL)),
         ("type", text(kind)),
         ("created", Value::Number(created)),
         ("livemode", Value::Bool(livemode)),

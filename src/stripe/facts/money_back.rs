@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Facts;
-use crate::money::Currency;
+use super::{
+    Facts,
+    shares::{Claim, share},
+};
+use crate::money::{self, Currency};
 
 /// What became of the money of some payments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +42,73 @@ impl Sums {
 }
 
 impl Facts {
-    /// What went back on the payments (`pi_…` or `ch_…`) of an invoice in `currency`, each charge once, whatever names it
-    /// goes by.
+    /// What went back of an invoice in `currency`: its share in each of its payments, and what its credit notes gave back
+    /// outside Stripe.
+    pub fn money_back_of_invoice(&self, id: &str, currency: Currency) -> MoneyBack {
+        let mut back = MoneyBack::default();
+        for payment in self.payments_of(id) {
+            let whole = self.money_back(&[payment.to_owned()].into(), currency);
+            back.disputed |= whole.disputed;
+            back.amount = money::sum([back.amount, self.share_of(id, payment, whole.amount)]);
+        }
+        let outside = self.credit_notes_of(id).map(|note| note.out_of_band);
+        back.amount = money::sum(outside.chain([back.amount]));
+        back
+    }
+
+    /// The share of an invoice in what went back of one of its payments.
+    fn share_of(&self, invoice: &str, payment: &str, back: i64) -> i64 {
+        let mut claims = BTreeMap::new();
+        let mut told = true;
+        for (id, claimant) in &self.invoices {
+            if !self.payments_of(id).contains(payment) {
+                continue;
+            }
+            let paid_with = claimant.paid_with.iter();
+            let paid_with = paid_with.filter(|(name, _)| self.payment(name) == payment);
+            let paid_with = paid_with.map(|(_, amount)| *amount).max();
+            told &= paid_with.is_some();
+            let paid = paid_with.or(claimant.paid.map(|paid| paid.amount_paid)).unwrap_or(0);
+            let own = self.own_refunds(id, payment);
+            claims.insert(id.as_str(), Claim { paid, own });
+        }
+        if claims.len() == 1 && !told {
+            return back;
+        }
+        // Where every claim is told, what was paid beyond them was paid for something else.
+        let captured = self.charges.iter().filter(|(id, _)| self.payment(id) == payment);
+        let captured = money::sum(captured.filter_map(|(_, charge)| charge.captured));
+        let claimed = money::sum(claims.values().map(|claim| claim.paid));
+        let unclaimed = if told { (captured - claimed).max(0) } else { 0 };
+        share(back, &claims, unclaimed, invoice)
+    }
+
+    /// What credit notes say went back of just this invoice through this payment.
+    fn own_refunds(&self, invoice: &str, payment: &str) -> i64 {
+        let of_notes = self.credit_notes_of(invoice).flat_map(|note| &note.refunds);
+        let through = of_notes.filter_map(|(id, told)| {
+            let refund = self.refunds.get(id).filter(|refund| !refund.failed)?;
+            let name = refund.payment_intent.as_deref().or(refund.charge.as_deref())?;
+            let amount = if *told == 0 { refund.amount } else { *told };
+            (self.payment(name) == payment).then_some(amount.min(refund.amount))
+        });
+        money::sum(through)
+    }
+
+    /// An invoice's payments, each by the one name of it.
+    fn payments_of(&self, invoice: &str) -> BTreeSet<&str> {
+        let payments = self.invoices.get(invoice).into_iter().flat_map(|it| &it.payments);
+        payments.map(|payment| self.payment(payment)).collect()
+    }
+
+    /// The one name of a payment: its payment intent's where there is one.
+    fn payment<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut names = self.charge_names();
+        let intent = names.find_map(|(charge, intent)| intent.filter(|_| charge == name));
+        intent.unwrap_or(name)
+    }
+
+    /// What went back on some payments (`pi_…` or `ch_…`) in `currency`, each charge once, whatever names it goes by.
     pub fn money_back(&self, payments: &BTreeSet<String>, currency: Currency) -> MoneyBack {
         let paid = |name: Option<&str>| name.is_some_and(|name| payments.contains(name));
         let ours: BTreeSet<&str> = self
@@ -65,20 +133,22 @@ impl Facts {
         for refund in self.refunds.values() {
             if let Some(name) = name(refund.charge.as_deref(), refund.payment_intent.as_deref()) {
                 let sums = sums.entry(name).or_default();
-                *(if refund.failed {
+                let sum = if refund.failed {
                     &mut sums.failed
                 } else {
                     &mut sums.standing
-                }) += refund.amount;
+                };
+                *sum = money::sum([*sum, refund.amount]);
             }
         }
         for dispute in self.disputes.values() {
             if let Some(name) = name(dispute.charge.as_deref(), dispute.payment_intent.as_deref()) {
-                sums.entry(name).or_default().lost += dispute.lost(currency).unwrap_or(0);
+                let sums = sums.entry(name).or_default();
+                sums.lost = money::sum([sums.lost, dispute.lost(currency).unwrap_or(0)]);
                 disputed |= dispute.is_open();
             }
         }
-        let amount = sums.values().map(Sums::gone).sum();
+        let amount = money::sum(sums.values().map(Sums::gone));
         MoneyBack { amount, disputed }
     }
 

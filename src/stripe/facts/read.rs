@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Charge, Discount, Facts, Paid, PromotionCode, Refund, Subscription, needs::Request};
-use crate::money::{Currency, MAX_MINOR_UNITS};
+use super::{
+    Charge, Discount, Facts, Paid, PromotionCode, Refund, Subscription,
+    kinds::{self, Subject},
+    needs::Request,
+};
+use crate::money::{self, Currency, MAX_MINOR_UNITS};
 
 /// What an event tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,22 +30,9 @@ pub struct Unreadable(pub(super) String);
 /// The metadata by which a promotion code names our row.
 pub const CODE_METADATA: &str = "rekomi_affiliate_coupon_id";
 
-/// Every kind of event that is read (<https://docs.stripe.com/api/events/types>).
-pub const KINDS: &[&str] = &[
-    "invoice.paid",
-    "invoice_payment.paid",
-    "customer.subscription.created",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.refund.updated",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-];
+/// The `object` of an envelope that we wrote around something that was found at Stripe, not told by it. It shows the
+/// thing as it is now, not as it was when the event of that kind came.
+pub const BACKFILL: &str = "rekomi.backfill";
 
 /// Reads a whole event, snapshot or thin.
 pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
@@ -49,52 +40,87 @@ pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
     if event["object"] == "v2.core.event" {
         return Ok(read_thin(kind, &event["related_object"]));
     }
-    let object = &event["data"]["object"];
-    let mut facts = Facts::default();
-    match kind {
-        "invoice.paid" => facts.read_invoice(object)?,
-        "invoice_payment.paid" => facts.read_invoice_payment(object)?,
-        "customer.subscription.created" => facts.read_subscription(object, true)?,
-        "charge.refunded" => facts.read_charge(object)?,
-        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
-            facts.read_refund(object)?;
-        }
-        "charge.dispute.created"
-        | "charge.dispute.updated"
-        | "charge.dispute.closed"
-        | "charge.dispute.funds_withdrawn"
-        | "charge.dispute.funds_reinstated" => facts.read_dispute(kind, &event["created"], object)?,
-        _ => return Ok(Reading::Nothing("not a kind of event that Rekomi reads")),
+    let Some(subject) = kinds::subject(kind) else {
+        return Ok(Reading::Nothing(kinds::passed_over(kind)));
+    };
+    let data = &event["data"];
+    if kind == "customer.subscription.updated" && !has_started(data) {
+        return Ok(Reading::Nothing("it tells nothing of a subscription's start"));
     }
+    let seen = Seen {
+        kind,
+        at: seconds(&event["created"]),
+        told: event["object"] != BACKFILL,
+    };
+    let mut facts = Facts::default();
+    facts.read_subject(subject, &data["object"], seen)?;
     Ok(Reading::Facts(Box::new(facts)))
 }
 
+/// How an object came to be seen.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    /// The event's, or nothing.
+    kind: &'a str,
+    /// Seconds since 1970.
+    at: Option<i64>,
+    /// An event showed it, as it was then; else it was found.
+    told: bool,
+}
+
+/// A subscription that was not paid for at once starts later.
+fn has_started(data: &Value) -> bool {
+    data["previous_attributes"]["status"] == "incomplete"
+}
+
 fn read_thin(kind: &str, related: &Value) -> Reading {
-    match (kind, text(&related["id"])) {
-        ("v1.invoice.paid", Some(id)) => Reading::Lookup(Request::Invoice(id)),
-        ("v1.customer.subscription.created", Some(id)) => Reading::Lookup(Request::Subscription(id)),
+    let subject = kind.strip_prefix("v1.").and_then(kinds::subject);
+    match (subject, text(&related["id"])) {
+        (Some(subject), Some(id)) if kind != "v1.customer.subscription.updated" => Reading::Lookup(subject.look_up(id)),
         _ => Reading::Nothing("not a kind of thin event that Rekomi reads"),
     }
 }
 
-/// Reads what answered a request.
-pub fn read_object(request: &Request, answer: &Value) -> Result<Facts, Unreadable> {
+/// Reads what answered a request `at` some time, in seconds since 1970.
+pub fn read_object(request: &Request, answer: &Value, at: i64) -> Result<Facts, Unreadable> {
     let mut facts = Facts::default();
-    match request {
-        Request::Invoice(_) => facts.read_invoice(answer)?,
-        Request::Subscription(_) => facts.read_subscription(answer, false)?,
-        Request::PromotionCode(_) => facts.read_promotion_code(answer),
-        Request::InvoicePayments(payment_intent) => {
+    let seen = Seen {
+        kind: "",
+        at: Some(at),
+        told: false,
+    };
+    match (request, request.subject()) {
+        (_, Some(subject)) => facts.read_subject(subject, answer, seen)?,
+        (Request::InvoicePayments(payment_intent), _) => {
             facts.looked_up.insert(payment_intent.clone());
             for payment in items(&answer["data"]) {
                 facts.read_invoice_payment(payment)?;
             }
         }
+        (Request::Refunds(_), _) => {
+            for refund in items(&answer["data"]) {
+                facts.read_refund(refund)?;
+            }
+        }
+        (_, None) => facts.read_promotion_code(answer),
     }
     Ok(facts)
 }
 
 impl Facts {
+    fn read_subject(&mut self, subject: Subject, object: &Value, seen: Seen<'_>) -> Result<(), Unreadable> {
+        match subject {
+            Subject::Invoice => self.read_invoice(object),
+            Subject::InvoicePayment => self.read_invoice_payment(object),
+            Subject::Subscription => self.read_subscription(object, seen.told),
+            Subject::Session => self.read_session(object, seen.at.filter(|_| seen.told)),
+            Subject::Charge => self.read_charge(object),
+            Subject::Refund => self.read_refund(object),
+            Subject::Dispute => self.read_dispute(seen.kind, seen.at, object),
+            Subject::CreditNote => self.read_credit_note(object),
+        }
+    }
+
     fn read_invoice(&mut self, object: &Value) -> Result<(), Unreadable> {
         let id = required(object, "invoice")?;
         let discounts = self.read_invoice_discounts(object);
@@ -128,7 +154,8 @@ impl Facts {
         let mut on_lines: BTreeMap<String, i64> = BTreeMap::new();
         for part in lines().flat_map(|line| items(&line["discount_amounts"])) {
             if let Some(id) = self.read_discount(&part["discount"]) {
-                *on_lines.entry(id).or_default() += minor(&part["amount"]).unwrap_or(0);
+                let off = on_lines.entry(id).or_default();
+                *off = money::sum([*off, minor(&part["amount"]).unwrap_or(0).max(0)]);
             }
         }
         for part in items(&object["total_discount_amounts"]) {
@@ -141,7 +168,7 @@ impl Facts {
     }
 
     /// A discount's id; what an object tells of it is kept.
-    fn read_discount(&mut self, value: &Value) -> Option<String> {
+    pub(super) fn read_discount(&mut self, value: &Value) -> Option<String> {
         if let Some(id) = text(value) {
             return Some(id);
         }
@@ -158,7 +185,7 @@ impl Facts {
         Some(id)
     }
 
-    fn read_promotion_code(&mut self, object: &Value) {
+    pub(super) fn read_promotion_code(&mut self, object: &Value) {
         if let (Some(id), Some(code)) = (text(&object["id"]), text(&object["code"])) {
             let row_id = text(&object["metadata"][CODE_METADATA]);
             self.promotion_codes.insert(id, PromotionCode { code, row_id });
@@ -171,6 +198,11 @@ impl Facts {
         };
         let payment = &object["payment"];
         self.link(&invoice, &payment["payment_intent"], &payment["charge"]);
+        let name = id_of(&payment["payment_intent"]).or_else(|| id_of(&payment["charge"]));
+        if let (Some(name), Some(amount)) = (name, minor(&object["amount_paid"])) {
+            let paid_with = &mut self.invoices.entry(invoice).or_default().paid_with;
+            paid_with.insert(name, amount.max(0));
+        }
         Ok(())
     }
 
@@ -269,16 +301,23 @@ fn read_paid(id: &str, object: &Value) -> Result<Paid, Unreadable> {
         at: seconds(&object["status_transitions"]["paid_at"])
             .or_else(|| seconds(&object["created"]))
             .ok_or_else(|| wrong("time"))?,
-        amount_paid: amount("amount_paid").ok_or_else(|| wrong("amount_paid"))?,
+        amount_paid: amount_paid(object).ok_or_else(|| wrong("amount_paid"))?,
         total,
         total_excluding_tax: amount("total_excluding_tax").unwrap_or_else(|| total - tax(object)),
         currency: currency.ok_or_else(|| wrong("known currency"))?,
     })
 }
 
+/// What was paid. Before basil that left out what was paid outside Stripe: then all that was due.
+fn amount_paid(object: &Value) -> Option<i64> {
+    let paid = minor(&object["amount_paid"]);
+    let out_of_band = object["paid_out_of_band"] == true;
+    paid.max(minor(&object["amount_due"]).filter(|_| out_of_band))
+}
+
 /// The tax of an invoice from before `total_excluding_tax` (2022-08-01).
 fn tax(object: &Value) -> i64 {
-    let sum = |field: &str| -> i64 { items(&object[field]).filter_map(|part| minor(&part["amount"])).sum() };
+    let sum = |field: &str| money::sum(items(&object[field]).filter_map(|part| minor(&part["amount"])));
     minor(&object["tax"]).unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
 }
 
@@ -304,7 +343,7 @@ pub(super) fn seconds(value: &Value) -> Option<i64> {
 }
 
 /// A string that can be stored: not empty, and without control characters.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value
         .as_str()
         .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
