@@ -36,8 +36,11 @@ const TEST_RATE: u32 = 25;
 #[derive(Clone)]
 pub struct Stripe {
     base: Url,
-    lines: Arc<Mutex<HashMap<(String, Option<String>), Line>>>,
+    lines: Arc<Mutex<Lines>>,
 }
+
+/// By key and Connect account.
+type Lines = HashMap<(String, Option<String>), Line>;
 
 #[derive(Clone)]
 struct Line {

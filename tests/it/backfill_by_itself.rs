@@ -45,7 +45,7 @@ on_both! {
         let seen = (owed[0].status, owed[0].since, owed[0].livemode, owed.len());
         let since = app.now() - TimeDelta::hours(3) - TimeDelta::minutes(10);
         assert_eq!(seen, (BackfillStatus::Done, since, true, 2), "Acme and Globex");
-        assert_eq!(app.pages("/v1/invoices"), 0);
+        assert_eq!((app.pages("/v1/events"), app.pages("/v1/invoices")), (2, 0));
         let metrics = http().get(format!("{}/metrics", app.instance.base)).send().await.unwrap().text().await.unwrap();
         assert!(metrics.contains("rekomi_backfill_events_total{outcome=\"new\"}"), "{metrics}");
         assert!(metrics.contains("rekomi_backfill_events_total{outcome=\"known\"}"), "{metrics}");
@@ -77,6 +77,20 @@ on_both! {
         app.caught_up().await;
         assert_eq!(app.pages("/v1/invoices"), 2, "Acme's and Globex's");
         assert_eq!(app.told().await, [CREDITED.replace("PENDING", "APPROVED"), REFUNDED.to_owned()]);
+        app.finish().await;
+    }
+
+    async fn what_a_server_was_stopped_over_is_taken_up_by_the_next(database: Database) {
+        let app = acme(database).await;
+        lose_a_sale(&app);
+        app.standin.fault(Fault::new(FaultKind::Hang).on_path("/v1/events").always());
+        let app = app.away(TimeDelta::hours(3)).await;
+        eventually("Stripe is asked", async || (app.pages("/v1/events") == 2).then_some(())).await;
+        app.standin.clear_faults();
+        // The lease has ended by then.
+        let app = app.away(TimeDelta::seconds(61)).await;
+        app.caught_up().await;
+        assert_eq!((app.told().await, app.pages("/v1/events")), (vec![CREDITED.to_owned(), REFUNDED.to_owned()], 4));
         app.finish().await;
     }
 
