@@ -29,6 +29,7 @@ use crate::{
     live::Live,
     rest::{health, layers, stripe_webhook},
     stripe::{
+        backfill::Backfill,
         client::Stripe,
         fetch::Fetcher,
         inbox::{Inbox, inbox},
@@ -41,6 +42,7 @@ use crate::{
 /// How often the inbox is looked at without a wake-up.
 const INBOX_INTERVAL: Duration = Duration::from_millis(500);
 const OPERATIONS_INTERVAL: Duration = Duration::from_secs(1);
+const BACKFILL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stop waits for work in hand.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -73,6 +75,7 @@ impl App {
             let txn = db.begin().await?;
             lease::release_all::<entity::stripe_event::Entity>(&txn).await?;
             lease::release_all::<entity::stripe_operation::Entity>(&txn).await?;
+            lease::release_all::<entity::backfill::Entity>(&txn).await?;
             txn.commit().await?;
         }
         let directory = Directory::new(db.clone(), &config);
@@ -97,7 +100,15 @@ impl App {
             db: db.clone(),
             clock: clock.clone(),
             directory: directory.clone(),
+            stripe: stripe.clone(),
+        };
+        let backfill = Backfill {
+            db: db.clone(),
+            clock: clock.clone(),
+            directory: directory.clone(),
             stripe,
+            stored: events_due.clone(),
+            wake: Arc::default(),
         };
         let (processor, folder) = Processor::new(db.clone(), clock.clone(), fetcher, bell.clone());
         let (inbox, batcher) = inbox(db.clone(), clock.clone());
@@ -106,6 +117,7 @@ impl App {
         let stop = shutdown.clone();
         tasks.spawn(async move { stop.run_until_cancelled(folder.run()).await });
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
+        spawn_backfill(&tasks, &shutdown, backfill);
         let keyring = Keyring::new(db.clone(), clock.clone(), tasks.clone());
         tasks.spawn(keyring.clone().watch(shutdown.clone()));
         let jwks = config.jwks.clone().map(Jwks::new);
@@ -235,4 +247,15 @@ fn spawn_workers(
         shutdown.clone(),
         async move || operations.run_due().await,
     ));
+}
+
+/// What is owed after no server was there. It may take long, and is given up at the stop: the row says that it is owed.
+fn spawn_backfill(tasks: &TaskTracker, shutdown: &CancellationToken, backfill: Backfill) {
+    let (stop, alive) = (shutdown.clone(), backfill.clone().stay_alive());
+    tasks.spawn(async move { stop.run_until_cancelled(alive).await });
+    let (stop, wake) = (shutdown.clone(), backfill.wake.clone());
+    let work = worker::run("backfill", wake, BACKFILL_INTERVAL, shutdown.clone(), async move || {
+        backfill.run_due().await
+    });
+    tasks.spawn(async move { stop.run_until_cancelled(work).await });
 }

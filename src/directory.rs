@@ -24,25 +24,43 @@ use crate::{
 
 const FRESH: Duration = Duration::from_secs(1);
 
+/// A way to Stripe: a key, and the Connect account that is asked about with it where that is not the key's own.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub key: SecretString,
+    pub account: Option<String>,
+}
+
+impl Way {
+    /// The mode of all that Stripe tells this way.
+    pub fn livemode(&self) -> bool {
+        is_live_key(&self.key)
+    }
+}
+
 /// A brand and its way to Stripe.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub brand: brand::Model,
     pub secrets: StripeSecrets,
+    way: Option<Way>,
 }
 
 impl Account {
-    /// The key for a mode, if the brand has one.
-    pub fn key(&self, livemode: bool) -> Option<&SecretString> {
-        self.secrets
-            .secret_key
-            .as_ref()
-            .filter(|key| is_live_key(key) == livemode)
+    /// The brand's way to Stripe, if it has one: its own key or, where it has none and is tied to a Connect account, the
+    /// default brand's.
+    pub fn any_way(&self) -> Option<&Way> {
+        self.way.as_ref()
     }
 
-    /// The mode of a token that names none: that of the brand's key; live without one.
+    /// The same for a mode, which is that of the key.
+    pub fn way(&self, livemode: bool) -> Option<&Way> {
+        self.any_way().filter(|way| way.livemode() == livemode)
+    }
+
+    /// The mode of a token that names none: that of the brand's way to Stripe; live without one.
     pub fn default_livemode(&self) -> bool {
-        self.secrets.secret_key.as_ref().is_none_or(is_live_key)
+        self.any_way().is_none_or(Way::livemode)
     }
 }
 
@@ -117,19 +135,41 @@ impl Directory {
     }
 
     async fn read(&self, name: &Name) -> Result<Option<Arc<Account>>> {
-        let row = query(name).one(self.db.reader()).await?;
-        row.map(|row| self.open(row).map(Arc::new)).transpose()
+        let Some(brand) = query(name).one(self.db.reader()).await? else {
+            return Ok(None);
+        };
+        let secrets = self.open(&brand)?;
+        let way = match (&secrets.secret_key, &brand.stripe_account) {
+            (Some(key), _) => Some(Way {
+                key: key.clone(),
+                account: None,
+            }),
+            (None, Some(account)) => self.platform_key().await?.map(|key| Way {
+                key,
+                account: Some(account.clone()),
+            }),
+            (None, None) => None,
+        };
+        Ok(Some(Arc::new(Account { brand, secrets, way })))
     }
 
-    fn open(&self, brand: brand::Model) -> Result<Account> {
-        let mut secrets = brands::open_secrets(&self.vault, &brand)?;
+    /// The key that Connect accounts are asked about with: the default brand's. Read with each of their brands, so that
+    /// a change of it is seen as soon as one of theirs.
+    async fn platform_key(&self) -> Result<Option<SecretString>> {
+        let platform = query(&Name::Default).one(self.db.reader()).await?;
+        let secrets = platform.map(|platform| self.open(&platform)).transpose()?;
+        Ok(secrets.and_then(|secrets| secrets.secret_key))
+    }
+
+    fn open(&self, brand: &brand::Model) -> Result<StripeSecrets> {
+        let mut secrets = brands::open_secrets(&self.vault, brand)?;
         if brand.is_default {
             secrets.secret_key = secrets.secret_key.or_else(|| self.fallback.secret_key.clone());
             if secrets.webhook_secrets.is_empty() {
                 secrets.webhook_secrets.clone_from(&self.fallback.webhook_secrets);
             }
         }
-        Ok(Account { brand, secrets })
+        Ok(secrets)
     }
 
     fn recall(&self, name: &Name) -> Option<Known> {

@@ -46,6 +46,7 @@ macro_rules! queue {
 }
 
 queue!(stripe_event, entity::stripe_event::EventStatus::Pending);
+queue!(backfill, entity::backfill::BackfillStatus::Pending);
 queue!(stripe_operation, entity::stripe_operation::OperationStatus::Pending);
 
 /// Ends all leases: for a database that no other instance works on, when the one that held them is gone.

@@ -1,6 +1,7 @@
 //! The command line. What a command prints for a program to read is alone on standard output.
 
 mod api_key;
+mod backfill;
 mod brand;
 mod log;
 
@@ -89,6 +90,8 @@ enum Command {
     Migrate,
     /// Put events back into the queue: those that are named, or all that were set aside.
     Replay(log::ReplayArgs),
+    /// Fetch what Stripe could not deliver, and sales from before Rekomi was connected.
+    Backfill(backfill::BackfillArgs),
     /// Hold what stands against what the log tells.
     Rebuild(log::RebuildArgs),
     /// Copy a live SQLite database to a new file.
@@ -122,6 +125,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Reseal => reseal(&Config::from_env()?).await,
         Command::Migrate => open(&Config::from_env()?).await.map(drop),
         Command::Replay(args) => log::replay(&Config::from_env()?, args).await,
+        Command::Backfill(args) => backfill::run(&Config::from_env()?, &args).await,
         Command::Rebuild(args) => log::rebuild(&Config::from_env()?, &args).await,
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,
         Command::Brand(command) => brand::run(&Config::from_env()?, command).await,

@@ -9,6 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use entity::{
+    backfill::{self, BackfillStatus},
     stripe_event::{self, EventStatus},
     stripe_operation::{self, OperationStatus},
 };
@@ -66,6 +67,10 @@ async fn gauges(health: &Health) -> Result<(), DbErr> {
         .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
         .count(db)
         .await?;
+    let backfills = backfill::Entity::find()
+        .filter(backfill::Column::Status.eq(BackfillStatus::Pending))
+        .count(db)
+        .await?;
     let age = oldest
         .flatten()
         .map_or(0, |at| (health.clock.now() - at).num_milliseconds());
@@ -75,6 +80,7 @@ async fn gauges(health: &Health) -> Result<(), DbErr> {
     set("rekomi_inbox_pending", pending);
     set("rekomi_inbox_parked", parked);
     set("rekomi_operations_pending", owed);
+    set("rekomi_backfills_pending", backfills);
     metrics::gauge!("rekomi_inbox_oldest_seconds").set(age as f64 / 1000.0);
     Ok(())
 }

@@ -17,6 +17,10 @@ pub enum FaultKind {
     DropAfter,
     /// 400 with this message, blaming this parameter; nothing is done.
     Refuse { message: String, param: String },
+    /// 403: a restricted key lacks the permission.
+    Forbidden,
+    /// 401: the key is no longer good.
+    Revoked,
 }
 
 /// A fault in the queue: it strikes the next `times` requests that match it.
@@ -24,6 +28,8 @@ pub enum FaultKind {
 pub struct Fault {
     kind: FaultKind,
     times: u32,
+    /// So many matching requests go through first.
+    spared: u32,
     method: Option<String>,
     path_prefix: Option<String>,
 }
@@ -34,6 +40,7 @@ impl Fault {
         Self {
             kind,
             times: 1,
+            spared: 0,
             method: None,
             path_prefix: None,
         }
@@ -57,6 +64,13 @@ impl Fault {
     #[must_use]
     pub fn always(self) -> Self {
         self.times(u32::MAX)
+    }
+
+    /// Lets the first matching requests through.
+    #[must_use]
+    pub fn after(mut self, spared: u32) -> Self {
+        self.spared = spared;
+        self
     }
 
     /// Only requests by this method: `"POST"`.
@@ -96,6 +110,10 @@ impl FaultQueue {
     /// The fault that strikes this request, if any; it has struck once more then.
     pub fn take(&mut self, method: &str, path: &str) -> Option<FaultKind> {
         let fault = self.0.iter_mut().find(|it| it.strikes(method, path))?;
+        if fault.spared > 0 {
+            fault.spared -= 1;
+            return None;
+        }
         fault.times = fault.times.saturating_sub(1);
         let kind = fault.kind.clone();
         self.0.retain(|fault| fault.times > 0);

@@ -31,7 +31,11 @@ pub(super) fn filtered<'a>(
 ) -> Result<Vec<&'a Value>, Refusal> {
     let mut kept = rows;
     for (name, pointer) in filters {
-        if let Some(wanted) = params.given(name)? {
+        // `all` is how the subscriptions that ended are asked for, too.
+        if let Some(wanted) = params
+            .given(name)?
+            .filter(|wanted| (*name, *wanted) != ("status", "all"))
+        {
             kept.retain(|row| row.pointer(pointer).is_some_and(|it| equals(it, wanted, name)));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns: coupons and promotion codes with Stripe's refusals, everything that is read about sales, idempotency keys,
 //! faults on demand, and the events of a sale in the shape of any API version. Does not own: sending those events to
-//! Rekomi's endpoint (tests and the demo do), payments, Connect.
+//! Rekomi's endpoint (tests and the demo do), payments, onboarding of Connect accounts.
 //!
 //! | file | what is in it |
 //! | --- | --- |
@@ -13,7 +13,7 @@
 //! | `ledger` | what is kept for an account |
 //! | `sales`, `shapes`, `promo` | the truth of a sale, and how an API version tells it |
 //!
-//! State is kept per secret key: one account each, live unless the key contains `_test_`.
+//! State is kept per secret key and `Stripe-Account`: one account each, live unless the key contains `_test_`.
 
 mod coupons;
 mod expand;
@@ -48,7 +48,7 @@ pub use sales::{CreditTo, DisputeStep, OneOffSale, Paid, SaleBuilder, Subscripti
 pub use shapes::Shape;
 pub use signature::sign;
 pub use world::Call;
-use world::Shared;
+use world::{Holder, Shared};
 
 use crate::clock::Clock;
 
@@ -86,9 +86,21 @@ impl StandIn {
 
     /// A handle onto the account of a secret key.
     pub fn account(&self, secret_key: &str) -> Account {
+        self.holder(secret_key, None)
+    }
+
+    /// A handle onto a Connect account, as it is seen with a platform's secret key.
+    pub fn connected_account(&self, secret_key: &str, stripe_account: &str) -> Account {
+        self.holder(secret_key, Some(stripe_account.to_owned()))
+    }
+
+    fn holder(&self, secret_key: &str, stripe_account: Option<String>) -> Account {
         Account {
             shared: self.shared.clone(),
-            secret_key: secret_key.to_owned(),
+            holder: Holder {
+                secret_key: secret_key.to_owned(),
+                stripe_account,
+            },
         }
     }
 
@@ -119,37 +131,37 @@ impl StandIn {
     }
 }
 
-/// A handle onto what Stripe keeps for one secret key. Cheap to clone; usable after the server has stopped.
+/// A handle onto what Stripe keeps for one account. Cheap to clone; usable after the server has stopped.
 #[derive(Clone)]
 pub struct Account {
     shared: Shared,
-    secret_key: String,
+    holder: Holder,
 }
 
 impl Account {
     pub fn secret_key(&self) -> &str {
-        &self.secret_key
+        &self.holder.secret_key
     }
 
     pub fn is_live(&self) -> bool {
-        self.shared.lock().account(&self.secret_key).live
+        self.shared.lock().account(&self.holder).live
     }
 
     /// Writes an object in the newest shape, in the place of the one with its `object` and `id`. References are ids.
     pub fn put(&self, object: Value) {
-        self.shared.lock().account(&self.secret_key).put(object);
+        self.shared.lock().account(&self.holder).put(object);
     }
 
     /// The object of this type and id, whole.
     pub fn get(&self, object: &str, id: &str) -> Option<Value> {
         let mut world = self.shared.lock();
-        world.account(&self.secret_key).get(object, id).cloned()
+        world.account(&self.holder).get(object, id).cloned()
     }
 
     /// Every object of this type, the oldest first.
     pub fn all(&self, object: &str) -> Vec<Value> {
         let mut world = self.shared.lock();
-        let ledger = world.account(&self.secret_key);
+        let ledger = world.account(&self.holder);
         ledger.all(object).into_iter().cloned().collect()
     }
 
@@ -163,18 +175,18 @@ impl Account {
     /// A customer redeems a code: `times_redeemed` of the code and its coupon go up, and what is used up turns off.
     pub fn redeem(&self, promotion_code_id: &str) {
         let mut world = self.shared.lock();
-        world.account(&self.secret_key).redeem(promotion_code_id);
+        world.account(&self.holder).redeem(promotion_code_id);
     }
 
     /// The event that Stripe sends after `active` of a code has flipped.
     pub fn promotion_code_updated(&self, id: &str, shape: Shape) -> Option<Value> {
         let mut world = self.shared.lock();
-        shapes::promotion_code_updated(world.account(&self.secret_key), shape, id)
+        shapes::promotion_code_updated(world.account(&self.holder), shape, id)
     }
 
     /// The event that Stripe sends after a coupon was deleted.
     pub fn coupon_deleted(&self, id: &str, shape: Shape) -> Option<Value> {
         let mut world = self.shared.lock();
-        shapes::coupon_deleted(world.account(&self.secret_key), shape, id)
+        shapes::coupon_deleted(world.account(&self.holder), shape, id)
     }
 }

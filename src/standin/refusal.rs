@@ -74,6 +74,15 @@ impl Refusal {
         Self::new(401, "invalid_request_error", "You did not provide an API key.")
     }
 
+    pub fn forbidden() -> Self {
+        let message = "The provided key does not have the required permissions for this endpoint.";
+        Self::new(403, "invalid_request_error", message)
+    }
+
+    pub fn revoked() -> Self {
+        Self::new(401, "invalid_request_error", "Expired API Key provided.").coded("api_key_expired")
+    }
+
     pub fn key_reused(key: &str) -> Self {
         let message = format!(
             "Keys for idempotent requests can only be used with the same parameters they were first used with. \

@@ -16,7 +16,7 @@ use super::{
     API_VERSION,
     form::Params,
     wire::{Door, Switch},
-    world::{Call, Outcome, Reply, Request, Shared},
+    world::{Call, Holder, Outcome, Reply, Request, Shared},
 };
 
 /// Serves until `closing`, which also cuts every connection.
@@ -62,7 +62,10 @@ fn read(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Request
         method: method.to_string(),
         path: uri.path().to_owned(),
         params: Params::parse(uri.query().unwrap_or_default(), body),
-        secret_key: secret_key(headers),
+        holder: Holder {
+            secret_key: secret_key(headers),
+            stripe_account: text(headers, "stripe-account"),
+        },
         idempotency_key: text(headers, "idempotency-key"),
     }
 }
@@ -72,7 +75,8 @@ fn call(request: &Request, stripe_version: Option<String>) -> Call {
         method: request.method.clone(),
         path: request.path.clone(),
         params: request.params.to_value(),
-        secret_key: request.secret_key.clone(),
+        secret_key: request.holder.secret_key.clone(),
+        stripe_account: request.holder.stripe_account.clone(),
         idempotency_key: request.idempotency_key.clone(),
         stripe_version,
         status: None,

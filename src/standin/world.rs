@@ -20,6 +20,13 @@ use crate::clock::Clock;
 /// The log keeps this many calls: a demo may run for days.
 const LOGGED: usize = 10_000;
 
+/// Whose world it is: that of a secret key or, with a Connect account, of that account as the key sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Holder {
+    pub secret_key: String,
+    pub stripe_account: Option<String>,
+}
+
 /// A request that the stand-in was sent, and its answer.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -28,6 +35,8 @@ pub struct Call {
     /// Query and body together, as a tree: `promotion[coupon]` is `/promotion/coupon`.
     pub params: Value,
     pub secret_key: String,
+    /// The header `Stripe-Account`.
+    pub stripe_account: Option<String>,
     pub idempotency_key: Option<String>,
     pub stripe_version: Option<String>,
     /// What was answered; with [`FaultKind::DropAfter`] what would have been. `None` while there is no answer.
@@ -44,7 +53,7 @@ pub(super) struct Request {
     pub method: String,
     pub path: String,
     pub params: Params,
-    pub secret_key: String,
+    pub holder: Holder,
     pub idempotency_key: Option<String>,
 }
 
@@ -101,7 +110,7 @@ impl Shared {
 
 pub(super) struct World {
     clock: Clock,
-    accounts: HashMap<String, Ledger>,
+    accounts: HashMap<Holder, Ledger>,
     faults: FaultQueue,
     calls: VecDeque<Call>,
     /// How many calls the log has let go of.
@@ -111,9 +120,9 @@ pub(super) struct World {
 
 impl World {
     /// The account of a key, with every limit applied that time has reached.
-    pub fn account(&mut self, secret_key: &str) -> &mut Ledger {
-        let new = || Ledger::new(self.clock.clone(), !secret_key.contains("_test_"));
-        let ledger = self.accounts.entry(secret_key.to_owned()).or_insert_with(new);
+    pub fn account(&mut self, holder: &Holder) -> &mut Ledger {
+        let new = || Ledger::new(self.clock.clone(), !holder.secret_key.contains("_test_"));
+        let ledger = self.accounts.entry(holder.clone()).or_insert_with(new);
         ledger.settle();
         ledger
     }
@@ -142,7 +151,7 @@ impl World {
 
     /// Answers the request logged under `number`.
     pub fn answer(&mut self, number: usize, request: &Request) -> Outcome {
-        if request.secret_key.is_empty() {
+        if request.holder.secret_key.is_empty() {
             let reply = Reply::from(Refusal::no_key());
             self.log_reply(number, Some(&reply), None);
             return Outcome::Reply(reply);
@@ -169,19 +178,21 @@ impl World {
             Some(FaultKind::SavedServerError) => {
                 let reply = Reply::from(Refusal::server_error());
                 if let Some(key) = &request.idempotency_key {
-                    let ledger = self.account(&request.secret_key);
+                    let ledger = self.account(&request.holder);
                     ledger.keep(key, print(request), reply.status, reply.body.clone());
                 }
                 reply
             }
             Some(FaultKind::Refuse { message, param }) => Refusal::invalid(message, param).into(),
+            Some(FaultKind::Forbidden) => Refusal::forbidden().into(),
+            Some(FaultKind::Revoked) => Refusal::revoked().into(),
         };
         Outcome::Reply(reply)
     }
 
     /// Does the work once per idempotency key. A refused request is not kept.
     fn work(&mut self, request: &Request) -> Reply {
-        let ledger = self.account(&request.secret_key);
+        let ledger = self.account(&request.holder);
         let key = request.idempotency_key.as_deref();
         let key = key.filter(|_| request.method == "POST");
         if let Some(key) = key {

@@ -9,31 +9,43 @@ use std::{
     time::Duration,
 };
 
-use entity::coupon::CouponDuration;
 use miniserde::json::Value;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
+use serde::Serialize;
 use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError};
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
-use stripe_product::{
-    coupon::{CreateCoupon, DeleteCoupon, RetrieveCoupon, UpdateCoupon},
-    promotion_code::{
-        CreatePromotionCode, CreatePromotionCodePromotion, CreatePromotionCodePromotionType, ListPromotionCode,
-        UpdatePromotionCode,
-    },
-};
+use stripe_product::{coupon::RetrieveCoupon, promotion_code::ListPromotionCode};
+use tokio::time::Instant;
 use url::Url;
 
-use super::facts::{CODE_METADATA, Request};
-use crate::domain::owed::Call;
+use super::{
+    calls::build,
+    facts::{CODE_METADATA, Request},
+    limit::Limiter,
+};
+use crate::{directory::Way, domain::owed::Call};
 
-/// How long one call may take.
+/// How long one call may take, with the wait for its place; and one for a whole page, with all that is expanded in it.
 const TIMEOUT: Duration = Duration::from_secs(10);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many calls a second Stripe takes for an account.
+const LIVE_RATE: u32 = 100;
+const TEST_RATE: u32 = 25;
 
-/// Stripe's clients, one per key, so that their connections are kept.
+/// The lines to Stripe, one for each way, so that their connections are kept and their calls counted.
 #[derive(Clone)]
 pub struct Stripe {
     base: Url,
-    clients: Arc<Mutex<HashMap<String, Client>>>,
+    lines: Arc<Mutex<Lines>>,
+}
+
+/// By key and Connect account.
+type Lines = HashMap<(String, Option<String>), Line>;
+
+#[derive(Clone)]
+struct Line {
+    client: Client,
+    limiter: Arc<Limiter>,
 }
 
 /// Why a call has no good answer.
@@ -77,37 +89,69 @@ struct List {
     data: Vec<Object>,
 }
 
+/// A page of a list, its objects whole.
+#[derive(miniserde::Deserialize)]
+pub struct Page {
+    pub data: Vec<Value>,
+    pub has_more: bool,
+}
+
 impl Stripe {
     pub fn new(base: &Url) -> Self {
         Self {
             base: base.clone(),
-            clients: Arc::default(),
+            lines: Arc::default(),
         }
     }
 
-    fn client(&self, key: &SecretString) -> Result<Client, CallError> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(key.expose_secret()) {
-            return Ok(client.clone());
+    fn line(&self, way: &Way) -> Result<Line, CallError> {
+        let name = (way.key.expose_secret().to_owned(), way.account.clone());
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(&name) {
+            return Ok(line.clone());
         }
-        let client = ClientBuilder::new(key.expose_secret())
-            .url(self.base.as_str())
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(call_error)?;
-        clients.insert(key.expose_secret().to_owned(), client.clone());
-        Ok(client)
+        let mut client = ClientBuilder::new(way.key.expose_secret()).url(self.base.as_str());
+        if let Some(account) = &way.account {
+            client = client.account_id(account.as_str().into());
+        }
+        let line = Line {
+            client: client.build().map_err(call_error)?,
+            limiter: Arc::new(Limiter::new(if way.livemode() { LIVE_RATE } else { TEST_RATE })),
+        };
+        lines.insert(name, line.clone());
+        Ok(line)
     }
 
     async fn send<T: miniserde::Deserialize>(
         &self,
-        key: &SecretString,
+        way: &Way,
         request: RequestBuilder,
         strategy: RequestStrategy,
     ) -> Result<T, CallError> {
-        let client = self.client(key)?;
-        let sent = request.customize::<T>().request_strategy(strategy).send(&client);
-        let answer = sent.await.map_err(call_error);
+        self.send_within(TIMEOUT, way, request, strategy).await
+    }
+
+    async fn send_within<T: miniserde::Deserialize>(
+        &self,
+        timeout: Duration,
+        way: &Way,
+        request: RequestBuilder,
+        strategy: RequestStrategy,
+    ) -> Result<T, CallError> {
+        let Line { client, limiter } = self.line(way)?;
+        let deadline = Instant::now() + timeout;
+        let answer = match limiter.place(deadline).await {
+            Some(()) => {
+                let sent = request.customize::<T>().request_strategy(strategy).send(&client);
+                let answer = tokio::time::timeout_at(deadline, sent).await;
+                answer.unwrap_or(Err(StripeError::Timeout))
+            }
+            None => Err(StripeError::Timeout),
+        };
+        if let Err(StripeError::Stripe(_, 429)) = &answer {
+            limiter.hold();
+        }
+        let answer = answer.map_err(call_error);
         let outcome = match &answer {
             Ok(_) => "ok",
             Err(CallError::Refused(_)) => "refused",
@@ -118,10 +162,16 @@ impl Stripe {
         answer
     }
 
+    /// A page of a list. `path` is that below `/v1`.
+    pub async fn list(&self, way: &Way, path: &str, query: &impl Serialize) -> Result<Page, CallError> {
+        let get = RequestBuilder::new(StripeMethod::Get, path).query(query);
+        self.send_within(PAGE_TIMEOUT, way, get, RequestStrategy::Once).await
+    }
+
     /// Reads an object; `None` when Stripe has no such object.
-    pub async fn fetch(&self, key: &SecretString, request: &Request) -> Result<Option<String>, CallError> {
+    pub async fn fetch(&self, way: &Way, request: &Request) -> Result<Option<String>, CallError> {
         let get = RequestBuilder::new(StripeMethod::Get, request.path()).query(&request.query());
-        match self.send::<Value>(key, get, RequestStrategy::Once).await {
+        match self.send::<Value>(way, get, RequestStrategy::Once).await {
             Ok(value) => Ok(Some(miniserde::json::to_string(&value))),
             Err(CallError::Refused(refused)) if refused.status == 404 => Ok(None),
             Err(error) => Err(error),
@@ -133,7 +183,7 @@ impl Stripe {
     /// The answer is the id of what was made or changed.
     pub async fn make(
         &self,
-        key: &SecretString,
+        way: &Way,
         call: &Call,
         promotion_code: Option<&str>,
         idempotency_key: &str,
@@ -144,17 +194,17 @@ impl Stripe {
             .try_into()
             .map_err(|_| CallError::Unknown("not an idempotency key".into()))?;
         let strategy = RequestStrategy::Idempotent(idempotency_key);
-        self.send::<Object>(key, request, strategy)
+        self.send::<Object>(way, request, strategy)
             .await
             .map(|object| object.id)
     }
 
     /// Looks for what a creation would make; its id when it is there already.
-    pub async fn find(&self, key: &SecretString, call: &Call) -> Result<Option<String>, CallError> {
+    pub async fn find(&self, way: &Way, call: &Call) -> Result<Option<String>, CallError> {
         match call {
             Call::CreateCoupon { id, .. } => {
                 let get = RetrieveCoupon::new(id.to_string()).build();
-                match self.send::<Object>(key, get, RequestStrategy::Once).await {
+                match self.send::<Object>(way, get, RequestStrategy::Once).await {
                     Ok(coupon) => Ok(Some(coupon.id)),
                     Err(CallError::Refused(refused)) if refused.status == 404 => Ok(None),
                     Err(error) => Err(error),
@@ -163,7 +213,7 @@ impl Stripe {
             Call::CreatePromotionCode { id, code, .. } => {
                 // Stripe cannot search by metadata: by code, and then the metadata compared.
                 let list = ListPromotionCode::new().code(code.as_str()).limit(100).build();
-                let found: List = self.send(key, list, RequestStrategy::Once).await?;
+                let found: List = self.send(way, list, RequestStrategy::Once).await?;
                 let ours = |object: &Object| {
                     let metadata = object.metadata.as_ref();
                     metadata.and_then(|metadata| metadata.get(CODE_METADATA)) == Some(&id.to_string())
@@ -173,87 +223,6 @@ impl Stripe {
             _ => Ok(None),
         }
     }
-}
-
-fn build(call: &Call, promotion_code: Option<&str>) -> Result<RequestBuilder, CallError> {
-    Ok(match call {
-        Call::CreateCoupon { .. } => create_coupon(call)?,
-        Call::RenameCoupon { id, name } => UpdateCoupon::new(id.to_string()).name(name.as_str()).build(),
-        Call::DeleteCoupon { id } => DeleteCoupon::new(id.to_string()).build(),
-        Call::CreatePromotionCode {
-            id,
-            brand,
-            coupon,
-            affiliate,
-            code,
-            max_redemptions,
-        } => {
-            let mut promotion = CreatePromotionCodePromotion::new(CreatePromotionCodePromotionType::Coupon);
-            promotion.coupon = Some(coupon.to_string());
-            let request = CreatePromotionCode::new(promotion).code(code.as_str()).metadata([
-                (CODE_METADATA.to_owned(), id.to_string()),
-                ("rekomi_affiliate_id".to_owned(), affiliate.to_string()),
-                ("rekomi_brand_id".to_owned(), brand.to_string()),
-            ]);
-            match max_redemptions {
-                Some(max) => request.max_redemptions(*max).build(),
-                None => request.build(),
-            }
-        }
-        Call::SetPromotionCodeActive { active, .. } => {
-            let missing = || CallError::Unknown("the promotion code has no id yet".into());
-            UpdatePromotionCode::new(promotion_code.ok_or_else(missing)?)
-                .active(*active)
-                .build()
-        }
-    })
-}
-
-fn create_coupon(call: &Call) -> Result<RequestBuilder, CallError> {
-    let Call::CreateCoupon {
-        id,
-        brand,
-        name,
-        percent_off_bps,
-        amount_off,
-        currency,
-        duration,
-        duration_in_months,
-        redeem_by,
-    } = call
-    else {
-        return Err(CallError::Unknown("not a coupon".into()));
-    };
-    let mut request = CreateCoupon::new()
-        .id(id.to_string())
-        .name(name.as_str())
-        .duration(match duration {
-            CouponDuration::Once => stripe_shared::CouponDuration::Once,
-            CouponDuration::Repeating => stripe_shared::CouponDuration::Repeating,
-            CouponDuration::Forever => stripe_shared::CouponDuration::Forever,
-        })
-        .metadata([
-            ("rekomi_campaign_coupon_id".to_owned(), id.to_string()),
-            ("rekomi_brand_id".to_owned(), brand.to_string()),
-        ]);
-    if let Some(points) = percent_off_bps {
-        // At most two decimals, which a double tells apart up to 100.
-        request = request.percent_off(f64::from(*points) / 100.0);
-    }
-    if let (Some(amount), Some(currency)) = (amount_off, currency) {
-        let currency = currency
-            .to_ascii_lowercase()
-            .parse::<stripe_types::Currency>()
-            .map_err(|_| CallError::Unknown(format!("Stripe does not know the currency {currency}")))?;
-        request = request.amount_off(*amount).currency(currency);
-    }
-    if let Some(months) = duration_in_months {
-        request = request.duration_in_months(*months);
-    }
-    if let Some(at) = redeem_by {
-        request = request.redeem_by(*at);
-    }
-    Ok(request.build())
 }
 
 /// What a status means (<https://docs.stripe.com/error-low-level>).

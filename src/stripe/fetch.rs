@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use entity::{stripe_event, stripe_object};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     db::Db,
-    directory::{Directory, Name},
+    directory::{Directory, Name, Way},
     domain::feed::FeedName,
     error::Result,
 };
@@ -76,13 +75,13 @@ impl Fetcher {
             livemode: event.livemode,
         };
         let account = self.directory.get(Name::Id(feed.brand)).await?;
-        let key = account.and_then(|account| account.key(feed.livemode).cloned());
+        let way = account.and_then(|account| account.way(feed.livemode).cloned());
         let mut told = Facts::default();
         let mut wanted = BTreeSet::new();
         match reading {
             Reading::Facts(facts) => told = *facts,
             Reading::Lookup(request) => {
-                if key.is_none() {
+                if way.is_none() {
                     return Ok(Fetched::Ignored(
                         "a thin event, and the brand has no Stripe key to look it up with",
                     ));
@@ -104,11 +103,11 @@ impl Fetcher {
             if wanted.is_empty() {
                 break;
             }
-            let Some(key) = &key else {
+            let Some(way) = &way else {
                 return Ok(without_key(told, &event_facts, &wanted));
             };
             for request in std::mem::take(&mut wanted) {
-                match self.fetch(feed, key, &request, log).await? {
+                match self.fetch(feed, way, &request, log).await? {
                     Answer::Facts(facts) => told.merge(*facts),
                     // What the event itself speaks of must be there: Stripe may lag, or the key be another account's.
                     Answer::Missing if root == Facts::default() || is_essential(&request, &root) => {
@@ -128,7 +127,7 @@ impl Fetcher {
     async fn fetch(
         &self,
         feed: FeedName,
-        key: &SecretString,
+        way: &Way,
         request: &Request,
         log: &mut Vec<stripe_object::Model>,
     ) -> Result<Answer> {
@@ -137,7 +136,7 @@ impl Fetcher {
         {
             return Ok(read(request, &row.body, row.fetched_at));
         }
-        match self.stripe.fetch(key, request).await {
+        match self.stripe.fetch(way, request).await {
             Ok(found) => {
                 let body = found.unwrap_or_else(|| "null".to_owned()).into_bytes();
                 let now = self.clock.now();

@@ -62,6 +62,66 @@ impl Envelope {
     }
 }
 
+impl Envelope {
+    /// The event as a row of the inbox, to be processed at once. `ignored` says why it is kept, but not processed.
+    pub fn into_row(
+        self,
+        clock: &Clock,
+        brand: BrandId,
+        body: Vec<u8>,
+        ignored: Option<String>,
+    ) -> stripe_event::Model {
+        let now = clock.now();
+        stripe_event::Model {
+            id: EventId(clock.new_id()),
+            brand_id: brand,
+            stripe_id: self.id,
+            kind: self.kind,
+            livemode: self.livemode,
+            occurred_at: self.created,
+            received_at: now,
+            body,
+            status: if ignored.is_some() {
+                EventStatus::Ignored
+            } else {
+                EventStatus::Pending
+            },
+            attempts: 0,
+            next_attempt_at: now,
+            leased_until: None,
+            last_error: ignored,
+        }
+    }
+}
+
+/// Stores events in one commit, but for those that are there already; the number of those that were not.
+pub(super) async fn store(db: &Db, rows: Vec<stripe_event::Model>) -> Result<u64> {
+    // In one order and each once, so that two batches cannot wait for each other.
+    let rows: BTreeMap<(BrandId, String), stripe_event::Model> = rows
+        .into_iter()
+        .map(|row| ((row.brand_id, row.stripe_id.clone()), row))
+        .collect();
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    match insert(db, &rows).await {
+        // Once more where another instance was in the way.
+        Err(Error::Retry(_)) => insert(db, &rows).await,
+        result => result,
+    }
+}
+
+async fn insert(db: &Db, rows: &BTreeMap<(BrandId, String), stripe_event::Model>) -> Result<u64> {
+    let mut known = OnConflict::columns([stripe_event::Column::BrandId, stripe_event::Column::StripeId]);
+    let txn = db.begin().await?;
+    let stored = stripe_event::Entity::insert_many(rows.values().cloned().map(IntoActiveModel::into_active_model))
+        .on_conflict(known.do_nothing().to_owned())
+        .exec_without_returning(&txn)
+        .await?;
+    txn.commit().await?;
+    Ok(stored)
+}
+
 /// The storage cannot take it now: Stripe comes again.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event could not be stored")]
@@ -108,26 +168,7 @@ impl Inbox {
         body: Vec<u8>,
         ignored: Option<String>,
     ) -> Result<(), Unavailable> {
-        let now = self.clock.now();
-        let row = stripe_event::Model {
-            id: EventId(self.clock.new_id()),
-            brand_id: brand,
-            stripe_id: envelope.id,
-            kind: envelope.kind,
-            livemode: envelope.livemode,
-            occurred_at: envelope.created,
-            received_at: now,
-            body,
-            status: if ignored.is_some() {
-                EventStatus::Ignored
-            } else {
-                EventStatus::Pending
-            },
-            attempts: 0,
-            next_attempt_at: now,
-            leased_until: None,
-            last_error: ignored,
-        };
+        let row = envelope.into_row(&self.clock, brand, body, ignored);
         let kib = u32::try_from(row.body.len() / 1024 + 1).map_err(|_| Unavailable)?;
         let room = self.room.clone().try_acquire_many_owned(kib).map_err(|_| Unavailable)?;
         let (stored, answer) = oneshot::channel();
@@ -151,7 +192,7 @@ impl Batcher {
                 .drain(..)
                 .map(|delivery: Delivery| (delivery.row, (delivery.stored, delivery._room)));
             let (rows, answers): (Vec<_>, Vec<_>) = parts.unzip();
-            let result = self.commit(rows).await.map_err(|error| {
+            let result = store(&self.db, rows).await.map_err(|error| {
                 tracing::error!(%error, "events could not be stored");
                 Unavailable
             });
@@ -163,29 +204,5 @@ impl Batcher {
             }
             committed();
         }
-    }
-
-    /// Once more where another instance was in the way.
-    async fn commit(&self, rows: Vec<stripe_event::Model>) -> Result<()> {
-        // In one order and each once, so that two instances' batches cannot wait for each other.
-        let rows: BTreeMap<(BrandId, String), stripe_event::Model> = rows
-            .into_iter()
-            .map(|row| ((row.brand_id, row.stripe_id.clone()), row))
-            .collect();
-        match self.insert(&rows).await {
-            Err(Error::Retry(_)) => self.insert(&rows).await,
-            result => result,
-        }
-    }
-
-    async fn insert(&self, rows: &BTreeMap<(BrandId, String), stripe_event::Model>) -> Result<()> {
-        let mut known = OnConflict::columns([stripe_event::Column::BrandId, stripe_event::Column::StripeId]);
-        let txn = self.db.begin().await?;
-        stripe_event::Entity::insert_many(rows.values().cloned().map(IntoActiveModel::into_active_model))
-            .on_conflict(known.do_nothing().to_owned())
-            .exec_without_returning(&txn)
-            .await?;
-        txn.commit().await?;
-        Ok(())
     }
 }

@@ -5,12 +5,15 @@
 //! `projection` do no I/O.
 
 pub mod apply;
+pub mod backfill;
+mod calls;
 pub mod client;
 pub mod evidence;
 pub mod facts;
 pub mod fetch;
 mod fold;
 pub mod inbox;
+mod limit;
 pub mod operations;
 pub mod process;
 pub mod projection;

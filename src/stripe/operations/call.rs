@@ -6,11 +6,10 @@ use entity::{
     stripe_operation::{self, OperationKind, OperationStatus},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use secrecy::SecretString;
 
 use super::{Operations, Outcome};
 use crate::{
-    directory::Name,
+    directory::{Name, Way},
     domain::owed::Call,
     error::Result,
     stripe::client::{CallError, Refused},
@@ -22,7 +21,7 @@ const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 impl Operations {
     pub(super) async fn perform(&self, operation: &stripe_operation::Model) -> Result<Outcome> {
         let account = self.directory.fresh(Name::Id(operation.brand_id)).await?;
-        let Some(key) = account.and_then(|account| account.key(operation.livemode).cloned()) else {
+        let Some(way) = account.and_then(|account| account.way(operation.livemode).cloned()) else {
             return Ok(Outcome::Disabled);
         };
         if self.has_earlier(operation).await? {
@@ -35,7 +34,7 @@ impl Operations {
             Ready::NothingThere => return Ok(Outcome::Done(None)),
             Ready::Refused(refused) => return Ok(Outcome::Refused(refused)),
         };
-        Ok(self.call(operation, &call, promotion_code.as_deref(), &key).await)
+        Ok(self.call(operation, &call, promotion_code.as_deref(), &way).await)
     }
 
     /// Whether an older operation on the same object is still owed.
@@ -96,17 +95,17 @@ impl Operations {
         operation: &stripe_operation::Model,
         call: &Call,
         promotion_code: Option<&str>,
-        key: &SecretString,
+        way: &Way,
     ) -> Outcome {
         let key_expired = self.clock.now() - operation.created_at > KEY_LIFE;
-        if key_expired && let Some(outcome) = self.look_up(call, key).await {
+        if key_expired && let Some(outcome) = self.look_up(call, way).await {
             return outcome;
         }
         let idempotency_key = match operation.key_generation {
             0 => operation.id.to_string(),
             generation => format!("{}-{generation}", operation.id),
         };
-        let error = match self.stripe.make(key, call, promotion_code, &idempotency_key).await {
+        let error = match self.stripe.make(way, call, promotion_code, &idempotency_key).await {
             Ok(id) => return Outcome::Done(Some(id)),
             Err(error) => error,
         };
@@ -119,7 +118,7 @@ impl Operations {
             CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
             CallError::Refused(refused) if exists_already(&refused) => {
                 // Perhaps it is ours, made by a try whose answer was lost.
-                match self.stripe.find(key, call).await {
+                match self.stripe.find(way, call).await {
                     Ok(Some(id)) => Outcome::Done(Some(id)),
                     Ok(None) => Outcome::Refused(refused),
                     Err(error) => retry(&error),
@@ -131,7 +130,7 @@ impl Operations {
             },
             CallError::Refused(refused) => Outcome::Refused(refused),
             // The second time it may be a stored failure that Stripe replays under this key for ever.
-            CallError::Server(reason) if again => match self.look_up(call, key).await {
+            CallError::Server(reason) if again => match self.look_up(call, way).await {
                 Some(outcome) => outcome,
                 None => Outcome::Retry { reason, new_key: true },
             },
@@ -140,8 +139,8 @@ impl Operations {
     }
 
     /// Whether a creation was done already, under a key that no longer tells; `None` when it was not.
-    async fn look_up(&self, call: &Call, key: &SecretString) -> Option<Outcome> {
-        match self.stripe.find(key, call).await {
+    async fn look_up(&self, call: &Call, way: &Way) -> Option<Outcome> {
+        match self.stripe.find(way, call).await {
             Ok(Some(id)) => Some(Outcome::Done(Some(id))),
             Ok(None) => None,
             Err(error) => Some(retry(&error)),

@@ -63,7 +63,7 @@ enum Outcome {
 impl Outbox for Operations {
     async fn connected(&self, scope: &Scope) -> Result<bool> {
         let account = self.directory.get(Name::Id(scope.brand)).await?;
-        Ok(account.is_some_and(|account| account.key(scope.livemode).is_some()))
+        Ok(account.is_some_and(|account| account.way(scope.livemode).is_some()))
     }
 
     async fn attempt(&self, operation: Uuid) -> Attempt {

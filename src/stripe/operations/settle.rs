@@ -38,7 +38,7 @@ impl Operations {
             .await?;
         for (brand, livemode) in brands {
             let account = self.directory.get(Name::Id(brand)).await?;
-            if account.is_none_or(|account| account.key(livemode).is_none()) {
+            if account.is_none_or(|account| account.way(livemode).is_none()) {
                 continue;
             }
             let txn = self.db.begin().await?;

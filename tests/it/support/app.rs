@@ -107,7 +107,7 @@ impl TestApp {
         Instance::start(&settings, self.clock.clone()).await
     }
 
-    async fn finish(self) {
+    pub async fn finish(self) {
         let db = self.database;
         self.instance.stop().await;
         self.standin.stop().await;

@@ -1,5 +1,6 @@
 //! What the rule books share: databases, a running app with its cast, clients, and ways to wait.
 
+pub mod absence;
 pub mod app;
 pub mod binary;
 pub mod books;

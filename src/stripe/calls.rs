@@ -1,0 +1,95 @@
+//! The calls that are owed to Stripe, as typed requests.
+
+use entity::coupon::CouponDuration;
+use stripe_client_core::{RequestBuilder, StripeRequest};
+use stripe_product::{
+    coupon::{CreateCoupon, DeleteCoupon, UpdateCoupon},
+    promotion_code::{
+        CreatePromotionCode, CreatePromotionCodePromotion, CreatePromotionCodePromotionType, UpdatePromotionCode,
+    },
+};
+
+use super::{client::CallError, facts::CODE_METADATA};
+use crate::domain::owed::Call;
+
+/// The request that carries out a call. `promotion_code` is Stripe's id of the code that it is about.
+pub(super) fn build(call: &Call, promotion_code: Option<&str>) -> Result<RequestBuilder, CallError> {
+    Ok(match call {
+        Call::CreateCoupon { .. } => create_coupon(call)?,
+        Call::RenameCoupon { id, name } => UpdateCoupon::new(id.to_string()).name(name.as_str()).build(),
+        Call::DeleteCoupon { id } => DeleteCoupon::new(id.to_string()).build(),
+        Call::CreatePromotionCode {
+            id,
+            brand,
+            coupon,
+            affiliate,
+            code,
+            max_redemptions,
+        } => {
+            let mut promotion = CreatePromotionCodePromotion::new(CreatePromotionCodePromotionType::Coupon);
+            promotion.coupon = Some(coupon.to_string());
+            let request = CreatePromotionCode::new(promotion).code(code.as_str()).metadata([
+                (CODE_METADATA.to_owned(), id.to_string()),
+                ("rekomi_affiliate_id".to_owned(), affiliate.to_string()),
+                ("rekomi_brand_id".to_owned(), brand.to_string()),
+            ]);
+            match max_redemptions {
+                Some(max) => request.max_redemptions(*max).build(),
+                None => request.build(),
+            }
+        }
+        Call::SetPromotionCodeActive { active, .. } => {
+            let missing = || CallError::Unknown("the promotion code has no id yet".into());
+            UpdatePromotionCode::new(promotion_code.ok_or_else(missing)?)
+                .active(*active)
+                .build()
+        }
+    })
+}
+
+fn create_coupon(call: &Call) -> Result<RequestBuilder, CallError> {
+    let Call::CreateCoupon {
+        id,
+        brand,
+        name,
+        percent_off_bps,
+        amount_off,
+        currency,
+        duration,
+        duration_in_months,
+        redeem_by,
+    } = call
+    else {
+        return Err(CallError::Unknown("not a coupon".into()));
+    };
+    let mut request = CreateCoupon::new()
+        .id(id.to_string())
+        .name(name.as_str())
+        .duration(match duration {
+            CouponDuration::Once => stripe_shared::CouponDuration::Once,
+            CouponDuration::Repeating => stripe_shared::CouponDuration::Repeating,
+            CouponDuration::Forever => stripe_shared::CouponDuration::Forever,
+        })
+        .metadata([
+            ("rekomi_campaign_coupon_id".to_owned(), id.to_string()),
+            ("rekomi_brand_id".to_owned(), brand.to_string()),
+        ]);
+    if let Some(points) = percent_off_bps {
+        // At most two decimals, which a double tells apart up to 100.
+        request = request.percent_off(f64::from(*points) / 100.0);
+    }
+    if let (Some(amount), Some(currency)) = (amount_off, currency) {
+        let currency = currency
+            .to_ascii_lowercase()
+            .parse::<stripe_types::Currency>()
+            .map_err(|_| CallError::Unknown(format!("Stripe does not know the currency {currency}")))?;
+        request = request.amount_off(*amount).currency(currency);
+    }
+    if let Some(months) = duration_in_months {
+        request = request.duration_in_months(*months);
+    }
+    if let Some(at) = redeem_by {
+        request = request.redeem_by(*at);
+    }
+    Ok(request.build())
+}

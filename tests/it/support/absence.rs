@@ -1,0 +1,84 @@
+//! Times when no server is there, and what is fetched after them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{
+    backfill::{self, BackfillStatus},
+    sign_of_life, stripe_event,
+};
+use rekomi::{
+    directory::Name,
+    stripe::{
+        backfill::{Backfill, Told},
+        client::Stripe,
+    },
+};
+use sea_orm::{EntityTrait, QueryOrder};
+
+use super::{Brand, TestApp, eventually, instance::Instance, instance::settings};
+
+impl TestApp {
+    /// Stops the server, and starts another one after some time.
+    pub async fn away(mut self, time: TimeDelta) -> Self {
+        self.sign().await;
+        self.instance.stop().await;
+        self.clock.advance(time);
+        self.instance = Instance::start(&settings(&self.database, &self.standin), self.clock.clone()).await;
+        self
+    }
+
+    /// Waits until the server has said that it is alive, at this very time: by then it owes what it owes.
+    pub async fn sign(&self) {
+        let now = self.now();
+        eventually("a sign of life", async || {
+            let sign = sign_of_life::Entity::find_by_id(sign_of_life::ONLY);
+            let sign = sign.one(self.db()).await.unwrap()?;
+            (sign.seen_at >= now).then_some(())
+        })
+        .await;
+    }
+
+    /// What was ever owed, the first brand's first.
+    pub async fn owed(&self) -> Vec<backfill::Model> {
+        let rows = backfill::Entity::find().order_by_asc(backfill::Column::BrandId);
+        rows.all(self.db()).await.unwrap()
+    }
+
+    /// Waits until nothing is owed any more, and all of it is processed.
+    pub async fn caught_up(&self) {
+        self.sign().await;
+        eventually("nothing is owed", async || {
+            let owed = self.owed().await;
+            owed.iter().all(|row| row.status == BackfillStatus::Done).then_some(())
+        })
+        .await;
+        self.settle().await;
+    }
+
+    /// Fetches what a brand's lists tell since a moment, and waits until it is processed.
+    pub async fn backfill(&self, brand: &Brand, since: DateTime<Utc>) -> Vec<Told> {
+        let app = &self.instance.app;
+        let account = app.directory.get(Name::Id(brand.id)).await.unwrap().unwrap();
+        let backfill = Backfill {
+            db: app.db.clone(),
+            clock: self.clock.clone(),
+            directory: app.directory.clone(),
+            stripe: Stripe::new(&app.config.stripe_api_base),
+            stored: Default::default(),
+            wake: Default::default(),
+        };
+        let all = backfill.run(brand.id, account.any_way().unwrap(), since, |_| {}).await;
+        self.settle().await;
+        all
+    }
+
+    /// How many events the inbox has.
+    pub async fn inbox(&self) -> u64 {
+        self.count::<stripe_event::Entity>().await
+    }
+
+    /// The lists that Stripe was asked for, each as its path with the cursor.
+    pub fn pages(&self, path: &str) -> usize {
+        let calls = self.standin.calls();
+        calls.iter().filter(|call| call.path == path).count()
+    }
+}
