@@ -12,6 +12,7 @@ pub mod fetch;
 mod fold;
 pub mod inbox;
 pub mod operations;
+mod outcome;
 pub mod process;
 pub mod projection;
 mod queue;
