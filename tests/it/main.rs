@@ -32,6 +32,8 @@ mod facts;
 mod first_run;
 mod fixtures;
 mod identity;
+mod inbox;
+mod inbox_metrics;
 mod joins;
 mod layers;
 mod live;
