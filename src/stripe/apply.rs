@@ -114,6 +114,7 @@ impl Writer<'_> {
                 (None, b) => (b, None),
             };
             let row = self.row(sale, &projected, old)?;
+            let joined = younger.is_some();
             if let Some(younger) = younger {
                 ours.insert(younger.id);
                 self.merge(younger, &row);
@@ -122,7 +123,7 @@ impl Writer<'_> {
             should.insert(slot(EntryKind::Commission), (projected.earned, row.hold_until));
             should.insert(slot(EntryKind::Clawback), (-projected.clawed_back, row.hold_until));
             ours.insert(row.id);
-            self.conversion(old, row);
+            self.conversion(old, row, joined);
         }
         let mut counted = BTreeSet::new();
         for projected in projection.redemptions {
@@ -193,8 +194,9 @@ impl Writer<'_> {
         })
     }
 
-    fn conversion(&mut self, old: Option<&conversion::Model>, row: conversion::Model) {
-        if old == Some(&row) {
+    /// One that another was joined to is told of even where it looks the same: the other's id now leads to it.
+    fn conversion(&mut self, old: Option<&conversion::Model>, row: conversion::Model, joined: bool) {
+        if old == Some(&row) && !joined {
             return;
         }
         self.news.push(News {

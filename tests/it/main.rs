@@ -63,4 +63,5 @@ mod switching;
 mod tenancy;
 mod tenancy_walk;
 mod tokens;
+mod updates;
 mod webhooks;
