@@ -1,14 +1,9 @@
-//! Looking at the inbox: a brand's events of a mode by time, all of them, and those of each state that is rare among
-//! them.
+//! Looking at the inbox: a brand's events of a mode by time, of one state and of all. What they are counted and chosen by
+//! is in the indexes, as the events themselves are large.
 
 crate::sql_migration!(
     "
-CREATE INDEX stripe_event_received ON stripe_event (brand_id, livemode, received_at, id);
-CREATE INDEX stripe_event_received_pending ON stripe_event (brand_id, livemode, received_at, id)
-  WHERE status = 'pending';
-CREATE INDEX stripe_event_received_ignored ON stripe_event (brand_id, livemode, received_at, id)
-  WHERE status = 'ignored';
-CREATE INDEX stripe_event_received_parked ON stripe_event (brand_id, livemode, received_at, id)
-  WHERE status = 'parked'
+CREATE INDEX stripe_event_received ON stripe_event (brand_id, livemode, received_at, id, kind);
+CREATE INDEX stripe_event_of_status ON stripe_event (brand_id, livemode, status, received_at, id, kind)
 "
 );

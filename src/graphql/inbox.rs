@@ -73,7 +73,8 @@ impl StripeInbox {
 
 async fn number(ctx: &Context<'_>, status: EventStatus) -> async_graphql::Result<Long> {
     let number = async { inbox::number(ctx.domain()?, &ctx.requester()?.actor, status).await };
-    number.await.map(Long).map_err(graphql_error)
+    let number = number.await.map_err(graphql_error)?;
+    Ok(Long(i64::try_from(number).unwrap_or(i64::MAX)))
 }
 
 async fn oldest_pending(ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {

@@ -134,7 +134,7 @@ both! {
         assert_eq!(test.query(INBOX).await["stripeInbox"]["parked"], 1);
         assert_eq!(test.query("{ stripeEvents { totalCount } }").await["stripeEvents"]["totalCount"], 1);
         assert_eq!(app.globex_owner().query(INBOX).await["stripeInbox"]["ignored"], 1);
-        change(app, &first, EventStatus::Processed, None).await;
+        change(app, &first, EventStatus::Ignored, None).await;
         let oldest = &app.olivia().query(INBOX).await["stripeInbox"];
         assert_eq!((&oldest["pending"], &oldest["oldestPendingAgeSeconds"]), (&json!(1), &json!(600)));
     }

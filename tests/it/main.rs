@@ -33,6 +33,7 @@ mod first_run;
 mod fixtures;
 mod identity;
 mod inbox;
+mod inbox_cli;
 mod inbox_metrics;
 mod joins;
 mod layers;
