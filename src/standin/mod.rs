@@ -44,7 +44,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use faults::{Fault, FaultKind};
 pub use promo::{CouponDuration, Promo};
-pub use sales::{DisputeStep, OneOffSale, Paid, SaleBuilder, SubscriptionSale};
+pub use sales::{CreditTo, DisputeStep, OneOffSale, Paid, SaleBuilder, SubscriptionSale};
 pub use shapes::Shape;
 pub use signature::sign;
 pub use world::Call;

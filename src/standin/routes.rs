@@ -42,6 +42,11 @@ const RESOURCES: &[Resource] = &[
         filters: &[],
     },
     Resource {
+        path: "credit_notes",
+        object: "credit_note",
+        filters: &[("customer", "/customer"), ("invoice", "/invoice")],
+    },
+    Resource {
         path: "customers",
         object: "customer",
         filters: &[("email", "/email")],

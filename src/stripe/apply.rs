@@ -106,16 +106,14 @@ impl Writer<'_> {
         let mut ours = BTreeSet::new();
         for projected in projection.conversions {
             let find = |part: &String| standing.conversions.get(&(sale.row.id, part.clone()));
-            let (named, alias) = (find(&projected.part), projected.alias.as_ref().and_then(find));
-            // Two that were recorded are one: the older stays.
-            let (old, younger) = match (named, alias) {
-                (Some(a), Some(b)) if b.id < a.id => (Some(b), Some(a)),
-                (Some(a), b) => (Some(a), b),
-                (None, b) => (b, None),
-            };
+            let names = std::iter::once(&projected.part).chain(&projected.aliases);
+            let mut recorded: Vec<_> = names.filter_map(find).collect();
+            // Where several that were recorded are one, the oldest stays.
+            recorded.sort_by_key(|row| row.id);
+            let old = recorded.first().copied();
             let row = self.row(sale, &projected, old)?;
-            let joined = younger.is_some();
-            if let Some(younger) = younger {
+            let joined = recorded.len() > 1;
+            for younger in recorded.into_iter().skip(1) {
                 ours.insert(younger.id);
                 self.merge(younger, &row);
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use entity::{stripe_event, stripe_object};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use secrecy::SecretString;
@@ -134,20 +135,21 @@ impl Fetcher {
         log: &mut Vec<stripe_object::Model>,
     ) -> Result<Answer> {
         if let Request::PromotionCode(_) = request
-            && let Some(body) = self.logged(feed, request).await?
+            && let Some(row) = self.logged(feed, request).await?
         {
-            return Ok(read(request, &body));
+            return Ok(read(request, &row.body, row.fetched_at));
         }
         match self.stripe.fetch(key, request).await {
             Ok(found) => {
                 let body = found.unwrap_or_else(|| "null".to_owned()).into_bytes();
-                let answer = read(request, &body);
+                let now = self.clock.now();
+                let answer = read(request, &body, now);
                 log.push(stripe_object::Model {
                     id: self.clock.new_id(),
                     brand_id: feed.brand,
                     livemode: feed.livemode,
                     request: request.to_string(),
-                    fetched_at: self.clock.now(),
+                    fetched_at: now,
                     body,
                 });
                 Ok(answer)
@@ -156,25 +158,23 @@ impl Fetcher {
         }
     }
 
-    async fn logged(&self, feed: FeedName, request: &Request) -> Result<Option<Vec<u8>>> {
-        let row = stripe_object::Entity::find()
+    async fn logged(&self, feed: FeedName, request: &Request) -> Result<Option<stripe_object::Model>> {
+        let answers = stripe_object::Entity::find()
             .filter(stripe_object::Column::BrandId.eq(feed.brand))
             .filter(stripe_object::Column::Livemode.eq(feed.livemode))
             .filter(stripe_object::Column::Request.eq(request.to_string()))
-            .order_by_desc(stripe_object::Column::FetchedAt)
-            .one(self.db.reader())
-            .await?;
-        Ok(row.map(|row| row.body))
+            .order_by_desc(stripe_object::Column::FetchedAt);
+        Ok(answers.one(self.db.reader()).await?)
     }
 }
 
-/// Whether a credit or a refund is left out without it. A subscription's first invoice will come by itself, and a
-/// promotion code that is not ours credits nobody.
+/// Whether a credit or a refund is left out without it. A subscription's first invoice will come by itself, a promotion
+/// code that is not ours credits nobody, and of refunds their events tell one by one.
 fn is_essential(request: &Request, event: &Facts) -> bool {
     match request {
         Request::Invoice(id) => event.invoices.contains_key(id),
-        Request::Subscription(_) | Request::InvoicePayments(_) => true,
-        Request::PromotionCode(_) => false,
+        Request::PromotionCode(_) | Request::Refunds(_) => false,
+        _ => true,
     }
 }
 
@@ -201,11 +201,11 @@ enum Answer {
 }
 
 /// Reads an answer; `null` stands for an object that Stripe does not have.
-fn read(request: &Request, body: &[u8]) -> Answer {
+fn read(request: &Request, body: &[u8], at: DateTime<Utc>) -> Answer {
     let parsed: Result<Value, _> = serde_json::from_slice(body);
     match parsed {
         Ok(Value::Null) => Answer::Missing,
-        Ok(value) => match read_object(request, &value) {
+        Ok(value) => match read_object(request, &value, at.timestamp()) {
             Ok(facts) => Answer::Facts(Box::new(facts)),
             Err(error) => Answer::Unreadable(format!("{request}: {error}")),
         },

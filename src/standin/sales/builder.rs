@@ -13,6 +13,7 @@ pub struct SaleBuilder {
     facts: Facts,
     trial: bool,
     line_level: bool,
+    with_invoice: bool,
 }
 
 impl SaleBuilder {
@@ -37,6 +38,7 @@ impl SaleBuilder {
             facts,
             trial: false,
             line_level: false,
+            with_invoice: false,
         }
     }
 
@@ -84,6 +86,13 @@ impl SaleBuilder {
     #[must_use]
     pub fn line_level(mut self) -> Self {
         self.line_level = true;
+        self
+    }
+
+    /// A one-off payment's session makes an invoice, too (`invoice_creation`).
+    #[must_use]
+    pub fn with_invoice(mut self) -> Self {
+        self.with_invoice = true;
         self
     }
 
@@ -150,10 +159,11 @@ impl SaleBuilder {
         }
     }
 
-    /// A one-off payment through a checkout session, without an invoice.
+    /// A one-off payment through a checkout session; without an invoice, unless there is to be one.
     pub fn build_one_off(self) -> OneOffSale {
+        let invoice = self.with_invoice.then(|| stripe_id(&self.facts.clock, "in_1"));
         let facts = self.into_facts();
-        let bill = Bill::new(&facts, 0, None, facts.created);
+        let bill = Bill::new(&facts, 0, invoice, facts.created);
         OneOffSale { facts, bill }
     }
 

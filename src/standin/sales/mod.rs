@@ -14,7 +14,7 @@ use super::{ids::stripe_id, promo::Promo};
 use crate::clock::Clock;
 
 pub use builder::SaleBuilder;
-pub use money_back::{Dispute, DisputeStep, Movement, Refund};
+pub use money_back::{CreditNote, CreditTo, Dispute, DisputeStep, Movement, Refund};
 pub use one_off::OneOffSale;
 pub use subscription::{Paid, SubscriptionSale};
 
@@ -59,6 +59,26 @@ pub struct Bill {
     pub at: i64,
     pub refunds: Vec<Refund>,
     pub dispute: Option<Dispute>,
+    pub credit_notes: Vec<CreditNote>,
+}
+
+/// A bill, as its invoice tells of it.
+pub(super) struct Billed<'a> {
+    pub facts: &'a Facts,
+    pub bill: &'a Bill,
+    /// The first is 0.
+    pub number: usize,
+    /// With its item.
+    pub subscription: Option<(&'a str, &'a str)>,
+    /// Of the sale; discounts sit on it where they do not sit on a subscription.
+    pub first_invoice: Option<&'a str>,
+    pub line_level: bool,
+}
+
+impl Billed<'_> {
+    pub fn subscription_id(&self) -> Option<&str> {
+        self.subscription.map(|(id, _)| id)
+    }
 }
 
 impl Bill {
@@ -86,6 +106,7 @@ impl Bill {
             at,
             refunds: vec![],
             dispute: None,
+            credit_notes: vec![],
         }
     }
 

@@ -18,6 +18,25 @@ pub struct Refund {
     pub failed: bool,
 }
 
+/// A credit note for a part of what was paid of an invoice.
+pub struct CreditNote {
+    pub id: String,
+    pub amount: i64,
+    pub at: i64,
+    pub to: CreditTo,
+    /// The refund that it made.
+    pub refund: Option<String>,
+}
+
+/// Where a credit note's amount goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreditTo {
+    Refund,
+    /// The customer's credit balance: the next invoice is the cheaper.
+    Balance,
+    OutsideStripe,
+}
+
 pub struct Dispute {
     pub id: String,
     pub at: i64,
@@ -103,6 +122,25 @@ pub(super) fn refund(facts: &Facts, bill: &mut Bill, shape: Shape, amount: Optio
     ]
 }
 
+pub(super) fn credit(facts: &Facts, bill: &mut Bill, shape: Shape, amount: i64, to: CreditTo) -> Vec<Value> {
+    let mut events = match to {
+        CreditTo::Refund => refund(facts, bill, shape, Some(amount)),
+        CreditTo::Balance | CreditTo::OutsideStripe => vec![],
+    };
+    let made = bill.refunds.last().filter(|_| to == CreditTo::Refund);
+    let note = CreditNote {
+        id: stripe_id(&facts.clock, "cn_1"),
+        amount,
+        at: facts.clock.now().timestamp(),
+        to,
+        refund: made.map(|refund| refund.id.clone()),
+    };
+    let told = shapes::credit_note(shape, facts, bill, &note);
+    events.push(shapes::event(facts, shape, "credit_note.created", note.at, told));
+    bill.credit_notes.push(note);
+    events
+}
+
 pub(super) fn refund_fails(facts: &Facts, bill: &mut Bill, shape: Shape) -> Vec<Value> {
     let at = facts.clock.now().timestamp();
     let Some(last) = bill.refunds.last_mut() else {
@@ -143,8 +181,11 @@ pub(super) fn sync_customer(account: &Account, facts: &Facts) {
     account.put(shapes::customer(facts));
 }
 
-/// The payment intent, its charge, and the refunds and the dispute of that charge.
+/// The payment intent, its charge, the refunds and the dispute of that charge, and the invoice's credit notes.
 pub(super) fn sync_payment(account: &Account, facts: &Facts, bill: &Bill) {
+    for note in &bill.credit_notes {
+        account.put(shapes::credit_note(Shape::Endive, facts, bill, note));
+    }
     if !bill.is_charged() {
         return;
     }

@@ -7,7 +7,7 @@ use super::{
         Account,
         shapes::{self, Shape},
     },
-    Bill, DisputeStep, Facts, SaleBuilder, money_back,
+    Bill, Billed, CreditTo, DisputeStep, Facts, SaleBuilder, money_back,
 };
 use crate::clock::Clock;
 
@@ -85,7 +85,7 @@ impl SubscriptionSale {
     }
 
     fn invoice_paid_for(&self, shape: Shape, paid: Paid) -> Value {
-        let invoice = shapes::invoice(shape, self, paid.place());
+        let invoice = shapes::invoice(shape, &self.billed(paid.place()));
         self.event(shape, "invoice.paid", self.bill(paid).at, invoice)
     }
 
@@ -115,9 +115,21 @@ impl SubscriptionSale {
         money_back::refund(&self.facts, &mut self.bills[paid.place()], shape, amount)
     }
 
+    /// What `charge.refunded` tells once more, now.
+    pub fn charge_refunded(&self, shape: Shape, paid: Paid) -> Value {
+        let charge = shapes::charge(shape, &self.facts, self.bill(paid));
+        let at = self.facts.clock.now().timestamp();
+        self.event(shape, "charge.refunded", at, charge)
+    }
+
     /// The last refund fails after all: `refund.failed` and `refund.updated`.
     pub fn refund_fails(&mut self, shape: Shape, paid: Paid) -> Vec<Value> {
         money_back::refund_fails(&self.facts, &mut self.bills[paid.place()], shape)
+    }
+
+    /// A credit note for a part of the payment; a refund comes with events of its own.
+    pub fn credit(&mut self, shape: Shape, amount: i64, to: CreditTo, paid: Paid) -> Vec<Value> {
+        money_back::credit(&self.facts, &mut self.bills[paid.place()], shape, amount, to)
     }
 
     /// The next step of the payment's dispute.
@@ -147,11 +159,22 @@ impl SubscriptionSale {
         account.put(shapes::subscription(shape, self, latest));
         account.put(money_back::with_breakdown(facts, &self.bills[0], self.session(shape)));
         for (number, bill) in self.bills.iter().enumerate() {
-            account.put(shapes::invoice(shape, self, number));
+            account.put(shapes::invoice(shape, &self.billed(number)));
             if bill.is_charged() {
                 account.put(shapes::invoice_payment(facts, bill));
             }
             money_back::sync_payment(account, facts, bill);
+        }
+    }
+
+    pub(in super::super) fn billed(&self, number: usize) -> Billed<'_> {
+        Billed {
+            facts: &self.facts,
+            bill: &self.bills[number],
+            number,
+            subscription: Some((&self.subscription, &self.item)),
+            first_invoice: self.bills[0].invoice.as_deref(),
+            line_level: self.line_level,
         }
     }
 

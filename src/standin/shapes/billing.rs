@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::sales::{Bill, Discount, Facts, SubscriptionSale},
+    super::sales::{Bill, Billed, Discount, Facts, SubscriptionSale},
     MONTH, Shape, add,
 };
 
@@ -57,13 +57,11 @@ pub(in super::super) fn discount(
     told
 }
 
-/// The discount as it sits on this sale: on the invoice's line, or on the subscription.
-pub(super) fn discount_of(shape: Shape, sale: &SubscriptionSale, it: &Discount) -> Value {
-    let invoice = sale.bills[0].invoice.as_deref();
-    if sale.line_level {
-        discount(shape, &sale.facts, it, None, invoice)
-    } else {
-        discount(shape, &sale.facts, it, Some(&sale.subscription), None)
+/// The discount as it sits on this sale: on the invoice's line, on the invoice, or on the subscription.
+pub(super) fn discount_of(shape: Shape, sale: &Billed<'_>, it: &Discount) -> Value {
+    match sale.subscription_id().filter(|_| !sale.line_level) {
+        Some(subscription) => discount(shape, sale.facts, it, Some(subscription), None),
+        None => discount(shape, sale.facts, it, None, sale.first_invoice),
     }
 }
 
@@ -108,7 +106,7 @@ pub(in super::super) fn subscription(shape: Shape, sale: &SubscriptionSale, late
     });
     if shape.is_before_basil() {
         add(&mut told, period);
-        let first = on_it.first().map(|it| discount_of(shape, sale, it));
+        let first = on_it.first().map(|it| discount_of(shape, &sale.billed(0), it));
         told["discount"] = json!(first);
     } else {
         add(&mut item, period);

@@ -3,22 +3,22 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::sales::{Bill, Facts, SubscriptionSale},
+    super::sales::{Bill, Billed, Facts},
     MONTH, Shape, add,
     billing::{discount_of, price},
 };
 
-/// The invoice of this number, paid.
-pub(in super::super) fn invoice(shape: Shape, sale: &SubscriptionSale, number: usize) -> Value {
-    let (facts, bill) = (&sale.facts, &sale.bills[number]);
-    let mut told = common(facts, bill, number);
+/// The invoice of a bill, paid.
+pub(in super::super) fn invoice(shape: Shape, sale: &Billed<'_>) -> Value {
+    let (facts, bill) = (sale.facts, sale.bill);
+    let mut told = common(sale);
     let amounts = discount_amounts(facts, bill);
     if !sale.line_level {
         let ids = amounts.iter().map(|it| it["discount"].clone());
         told["discounts"] = ids.collect();
     }
     let url = format!("/v1/invoices/{}/lines", bill.invoice_id());
-    let lines = json!([line(shape, sale, bill, &amounts)]);
+    let lines = json!([line(shape, sale, &amounts)]);
     told["lines"] = json!({ "object": "list", "data": lines, "has_more": false, "url": url });
     told["total_discount_amounts"] = json!(amounts);
     if !shape.is_2020() {
@@ -26,20 +26,22 @@ pub(in super::super) fn invoice(shape: Shape, sale: &SubscriptionSale, number: u
         told["total_excluding_tax"] = json!(bill.total() - bill.tax);
     }
     let fields = if shape.is_before_basil() {
-        before_basil(sale, bill)
+        before_basil(sale)
     } else {
-        since_basil(sale, bill)
+        since_basil(sale)
     };
     add(&mut told, fields);
     told
 }
 
 /// What every version says.
-fn common(facts: &Facts, bill: &Bill, number: usize) -> Value {
+fn common(sale: &Billed<'_>) -> Value {
+    let (facts, bill, number) = (sale.facts, sale.bill, sale.number);
     let (id, total) = (bill.invoice_id(), bill.total());
-    let reason = match number {
-        0 => "subscription_create",
-        _ => "subscription_cycle",
+    let reason = match (&sale.subscription, number) {
+        (None, _) => "manual",
+        (Some(_), 0) => "subscription_create",
+        (Some(_), _) => "subscription_cycle",
     };
     let transitions = json!({
         "finalized_at": bill.at,
@@ -84,8 +86,8 @@ fn common(facts: &Facts, bill: &Bill, number: usize) -> Value {
 }
 
 /// The invoice names its charge and, where there is one alone, holds its discount.
-fn before_basil(sale: &SubscriptionSale, bill: &Bill) -> Value {
-    let facts = &sale.facts;
+fn before_basil(sale: &Billed<'_>) -> Value {
+    let (facts, bill) = (sale.facts, sale.bill);
     let discount = match bill.discounts.as_slice() {
         [(only, _)] if !sale.line_level => Some(&facts.discounts[*only]),
         _ => None,
@@ -97,27 +99,22 @@ fn before_basil(sale: &SubscriptionSale, bill: &Bill) -> Value {
         "paid": true,
         "paid_out_of_band": false,
         "payment_intent": bill.is_charged().then_some(&bill.payment_intent),
-        "subscription": sale.subscription,
-        "subscription_details": { "metadata": facts.metadata },
+        "subscription": sale.subscription_id(),
+        "subscription_details": sale.subscription.map(|_| json!({ "metadata": facts.metadata })),
         "tax": (bill.tax > 0).then_some(bill.tax),
         "total_tax_amounts": taxes(bill, "inclusive", json!(false)),
     })
 }
 
-fn since_basil(sale: &SubscriptionSale, bill: &Bill) -> Value {
-    let subscription = json!({
-        "metadata": sale.facts.metadata,
-        "subscription": sale.subscription,
-    });
-    let parent = json!({
-        "quote_details": null,
-        "subscription_details": subscription,
-        "type": "subscription_details",
+fn since_basil(sale: &Billed<'_>) -> Value {
+    let parent = sale.subscription.map(|(subscription, _)| {
+        let details = json!({ "metadata": sale.facts.metadata, "subscription": subscription });
+        json!({ "quote_details": null, "subscription_details": details, "type": "subscription_details" })
     });
     json!({
         "amount_overpaid": 0,
         "parent": parent,
-        "total_taxes": taxes(bill, "tax_behavior", json!("exclusive")),
+        "total_taxes": taxes(sale.bill, "tax_behavior", json!("exclusive")),
     })
 }
 
@@ -136,7 +133,8 @@ fn discount_amounts(facts: &Facts, bill: &Bill) -> Vec<Value> {
         .collect()
 }
 
-fn line(shape: Shape, sale: &SubscriptionSale, bill: &Bill, amounts: &[Value]) -> Value {
+fn line(shape: Shape, sale: &Billed<'_>, amounts: &[Value]) -> Value {
+    let bill = sale.bill;
     let on_it = if sale.line_level { amounts } else { &[] };
     let ids: Vec<_> = on_it.iter().map(|it| &it["discount"]).collect();
     let mut told = json!({
@@ -155,36 +153,40 @@ fn line(shape: Shape, sale: &SubscriptionSale, bill: &Bill, amounts: &[Value]) -
     });
     let fields = if shape.is_before_basil() {
         json!({
-            "price": price(&sale.facts),
+            "price": price(sale.facts),
             "proration": false,
-            "subscription": sale.subscription,
-            "subscription_item": sale.item,
-            "type": "subscription",
+            "subscription": sale.subscription_id(),
+            "subscription_item": sale.subscription.map(|(_, item)| item),
+            "type": if sale.subscription.is_some() { "subscription" } else { "invoiceitem" },
         })
     } else {
-        line_since_basil(sale, bill)
+        line_since_basil(sale)
     };
     add(&mut told, fields);
     told
 }
 
-fn line_since_basil(sale: &SubscriptionSale, bill: &Bill) -> Value {
-    let item = json!({
-        "proration": false,
-        "subscription": sale.subscription,
-        "subscription_item": sale.item,
+fn line_since_basil(sale: &Billed<'_>) -> Value {
+    let item = json!({ "invoice_item": format!("ii_{}", sale.bill.line), "proration": false });
+    let of_invoice = json!({
+        "invoice_item_details": item,
+        "subscription_item_details": null,
+        "type": "invoice_item_details",
     });
-    let parent = json!({
-        "invoice_item_details": null,
-        "subscription_item_details": item,
-        "type": "subscription_item_details",
+    let parent = sale.subscription.map_or(of_invoice, |(subscription, item)| {
+        let item = json!({ "proration": false, "subscription": subscription, "subscription_item": item });
+        json!({
+            "invoice_item_details": null,
+            "subscription_item_details": item,
+            "type": "subscription_item_details",
+        })
     });
-    let details = json!({ "price": price(&sale.facts)["id"], "product": "prod_standin" });
+    let details = json!({ "price": price(sale.facts)["id"], "product": "prod_standin" });
     json!({
-        "invoice": bill.invoice,
+        "invoice": sale.bill.invoice,
         "parent": parent,
         "pricing": { "price_details": details, "type": "price_details" },
-        "subtotal": bill.gross,
+        "subtotal": sale.bill.gross,
         "taxes": [],
     })
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(super) use billing::{customer, discount, session, subscription};
 pub(super) use codes::{coupon_deleted, promotion_code_updated};
 pub(super) use invoices::{invoice, invoice_payment};
-pub(super) use money::{charge, dispute, payment_intent, refund};
+pub(super) use money::{charge, credit_note, dispute, payment_intent, refund};
 
 use super::{ids, sales::Facts};
 use crate::clock::Clock;

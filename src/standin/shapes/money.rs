@@ -1,9 +1,9 @@
-//! Payment intents, charges, refunds and disputes.
+//! Payment intents, charges, refunds, disputes and credit notes.
 
 use serde_json::{Value, json};
 
 use super::{
-    super::sales::{Bill, Dispute, Facts, Refund},
+    super::sales::{Bill, CreditNote, CreditTo, Dispute, Facts, Refund},
     Shape,
 };
 
@@ -112,4 +112,38 @@ pub(in super::super) fn dispute(facts: &Facts, bill: &Bill, dispute: &Dispute) -
         "reason": "fraudulent",
         "status": dispute.status,
     })
+}
+
+/// A credit note of a paid invoice. Since basil it lists its refunds.
+pub(in super::super) fn credit_note(shape: Shape, facts: &Facts, bill: &Bill, note: &CreditNote) -> Value {
+    let outside = (note.to == CreditTo::OutsideStripe).then_some(note.amount);
+    let to_balance = (note.to == CreditTo::Balance).then(|| format!("cbtxn_{}", note.id));
+    let mut told = json!({
+        "id": note.id,
+        "object": "credit_note",
+        "amount": note.amount,
+        "created": note.at,
+        "currency": facts.currency,
+        "customer": facts.customer,
+        "customer_balance_transaction": to_balance,
+        "invoice": bill.invoice,
+        "livemode": facts.livemode,
+        "metadata": {},
+        "out_of_band_amount": outside,
+        "post_payment_amount": note.amount,
+        "pre_payment_amount": 0,
+        "status": "issued",
+        "total": note.amount,
+        "type": "post_payment",
+        "voided_at": null,
+    });
+    if shape.is_before_basil() {
+        told["refund"] = json!(note.refund);
+    } else {
+        let refunds = note.refund.iter().map(|refund| {
+            json!({ "amount_refunded": note.amount, "payment_record_refund": null, "refund": refund, "type": "refund" })
+        });
+        told["refunds"] = refunds.collect();
+    }
+    told
 }

@@ -14,7 +14,7 @@ use super::{
     Facts, Merge, merge_option,
     read::{Unreadable, id_of, items, minor, required, seconds},
 };
-use crate::money::Currency;
+use crate::money::{self, Currency};
 
 /// A dispute of a charge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Dispute {
         Some(if comparable {
             word.amount
         } else {
-            crate::money::MAX_MINOR_UNITS
+            money::MAX_MINOR_UNITS
         })
     }
 
@@ -88,15 +88,15 @@ impl Merge for Dispute {
 }
 
 impl Facts {
-    /// Reads a dispute as an event of this kind told it, at `at`.
-    pub(super) fn read_dispute(&mut self, kind: &str, at: &Value, object: &Value) -> Result<(), Unreadable> {
+    /// Reads a dispute as an event of this kind told it, or as it was found, at `at`.
+    pub(super) fn read_dispute(&mut self, kind: &str, at: Option<i64>, object: &Value) -> Result<(), Unreadable> {
         let id = required(object, "dispute")?;
         let wrong = |what: &str| Unreadable(format!("the dispute {id} has no {what}"));
         let currency = object["currency"].as_str().and_then(|code| code.parse().ok());
         let amount = minor(&object["amount"]).filter(|amount| *amount >= 0);
         let left = left(kind, object).or(amount).ok_or_else(|| wrong("amount"))?;
         let word = Word {
-            at: seconds(at)
+            at: at
                 .or_else(|| seconds(&object["created"]))
                 .ok_or_else(|| wrong("time"))?,
             state: match state(&object["status"]).ok_or_else(|| wrong("known status"))? {
@@ -136,8 +136,8 @@ fn left(kind: &str, object: &Value) -> Option<i64> {
     let moved = || items(&object["balance_transactions"]);
     let comparable = moved().all(|movement| movement["currency"] == object["currency"]);
     let amounts = || moved().filter_map(|movement| minor(&movement["amount"]));
-    let taken: i64 = amounts().filter(|amount| *amount < 0).map(|amount| -amount).sum();
-    let given_back: i64 = amounts().filter(|amount| *amount > 0).sum();
+    let taken = money::sum(amounts().filter(|amount| *amount < 0).map(|amount| -amount));
+    let given_back = money::sum(amounts().filter(|amount| *amount > 0));
     let told = comparable && taken > 0;
     if kind == "charge.dispute.funds_reinstated" && !(told && given_back > 0) {
         return Some(0);

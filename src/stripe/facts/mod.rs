@@ -4,19 +4,29 @@
 //! larger, states take the later by a total order. So any order and any number of repeats reach the same facts. Nothing
 //! is ever taken out. This module does no I/O and knows no database.
 
+mod credit_notes;
 mod disputes;
+mod invoices;
+mod kinds;
 mod money_back;
 pub mod needs;
+mod payments;
 mod read;
+mod sessions;
+mod shares;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use credit_notes::CreditNote;
 pub use disputes::{Dispute, DisputeState, Word};
+pub use kinds::KINDS;
 pub use money_back::MoneyBack;
 pub use needs::{Request, needs};
-pub use read::{CODE_METADATA, Reading, Unreadable, read_event, read_object};
+pub use payments::Payments;
+pub use read::{BACKFILL, CODE_METADATA, Reading, Unreadable, read_event, read_object};
+pub use sessions::{Session, Total};
 
 use crate::money::Currency;
 
@@ -30,6 +40,9 @@ pub struct Facts {
     /// By `in_…`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub invoices: BTreeMap<String, Invoice>,
+    /// By `cs_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<String, Session>,
     /// By `ch_…`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub charges: BTreeMap<String, Charge>,
@@ -39,7 +52,10 @@ pub struct Facts {
     /// By `du_…`, or `dp_…` before 2022.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub disputes: BTreeMap<String, Dispute>,
-    /// By `di_…`.
+    /// By `cn_…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub credit_notes: BTreeMap<String, CreditNote>,
+    /// By `di_…`; by `promo_…` where a session tells of a code without its discount.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub discounts: BTreeMap<String, Discount>,
     /// By `promo_…`; only those that had to be looked up.
@@ -80,6 +96,9 @@ pub struct Invoice {
     pub discounts: BTreeMap<String, i64>,
     /// `pi_…` or, without one, `ch_…`.
     pub payments: BTreeSet<String>,
+    /// What each of them paid of this invoice, where that is told. Minor units.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub paid_with: BTreeMap<String, i64>,
 }
 
 /// The figures of a paid invoice; they do not change any more. The order is that of the fields.
@@ -124,7 +143,7 @@ pub struct Refund {
 pub struct Discount {
     /// `promo_…`; none for a coupon that was applied directly.
     pub promotion_code: Option<String>,
-    /// Seconds since 1970.
+    /// Seconds since 1970; 0 where it is not known.
     pub start: i64,
 }
 
@@ -147,15 +166,17 @@ impl Facts {
     pub fn merge(&mut self, other: Facts) {
         merge_map(&mut self.subscriptions, other.subscriptions);
         merge_map(&mut self.invoices, other.invoices);
+        merge_map(&mut self.sessions, other.sessions);
         merge_map(&mut self.charges, other.charges);
         merge_map(&mut self.refunds, other.refunds);
         merge_map(&mut self.disputes, other.disputes);
+        merge_map(&mut self.credit_notes, other.credit_notes);
         merge_map(&mut self.discounts, other.discounts);
         merge_map(&mut self.promotion_codes, other.promotion_codes);
         self.looked_up.extend(other.looked_up);
     }
 
-    /// Every name that this sale goes by: the ids of its subscriptions, invoices, payment intents and charges.
+    /// Every name that this sale goes by: the ids of its subscriptions, invoices, sessions, payment intents and charges.
     pub fn keys(&self) -> BTreeSet<String> {
         let mut keys: BTreeSet<String> = self.subscriptions.keys().cloned().collect();
         for (id, invoice) in &self.invoices {
@@ -163,6 +184,11 @@ impl Facts {
             keys.extend(invoice.subscription.clone());
             keys.extend(invoice.payments.iter().cloned());
         }
+        for (id, session) in &self.sessions {
+            keys.insert(id.clone());
+            keys.extend(session.names().cloned());
+        }
+        keys.extend(self.credit_notes.values().filter_map(|note| note.invoice.clone()));
         for (id, charge) in &self.charges {
             keys.insert(id.clone());
             keys.extend(charge.payment_intent.clone());
@@ -193,6 +219,13 @@ fn merge_map<T: Merge + Default>(into: &mut BTreeMap<String, T>, from: BTreeMap<
     }
 }
 
+fn merge_amounts(into: &mut BTreeMap<String, i64>, from: BTreeMap<String, i64>) {
+    for (key, amount) in from {
+        let known = into.entry(key).or_default();
+        *known = amount.max(*known);
+    }
+}
+
 /// The smaller of two that are known: any total order would do, as Stripe never tells two.
 fn merge_option<T: Ord>(into: &mut Option<T>, from: Option<T>) {
     *into = match (into.take(), from) {
@@ -219,10 +252,8 @@ impl Merge for Invoice {
         merge_option(&mut self.paid, other.paid);
         self.first |= other.first;
         self.payments.extend(other.payments);
-        for (discount, amount) in other.discounts {
-            let known = self.discounts.entry(discount).or_default();
-            *known = amount.max(*known);
-        }
+        merge_amounts(&mut self.paid_with, other.paid_with);
+        merge_amounts(&mut self.discounts, other.discounts);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
-use crate::money::Currency;
+use crate::money::{self, Currency};
 
 /// What became of the money of some payments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +39,7 @@ impl Sums {
 }
 
 impl Facts {
-    /// What went back on the payments (`pi_…` or `ch_…`) of an invoice in `currency`, each charge once, whatever names it
-    /// goes by.
+    /// What went back on some payments (`pi_…` or `ch_…`) in `currency`, each charge once, whatever names it goes by.
     pub fn money_back(&self, payments: &BTreeSet<String>, currency: Currency) -> MoneyBack {
         let paid = |name: Option<&str>| name.is_some_and(|name| payments.contains(name));
         let ours: BTreeSet<&str> = self
@@ -65,25 +64,27 @@ impl Facts {
         for refund in self.refunds.values() {
             if let Some(name) = name(refund.charge.as_deref(), refund.payment_intent.as_deref()) {
                 let sums = sums.entry(name).or_default();
-                *(if refund.failed {
+                let sum = if refund.failed {
                     &mut sums.failed
                 } else {
                     &mut sums.standing
-                }) += refund.amount;
+                };
+                *sum = money::sum([*sum, refund.amount]);
             }
         }
         for dispute in self.disputes.values() {
             if let Some(name) = name(dispute.charge.as_deref(), dispute.payment_intent.as_deref()) {
-                sums.entry(name).or_default().lost += dispute.lost(currency).unwrap_or(0);
+                let sums = sums.entry(name).or_default();
+                sums.lost = money::sum([sums.lost, dispute.lost(currency).unwrap_or(0)]);
                 disputed |= dispute.is_open();
             }
         }
-        let amount = sums.values().map(Sums::gone).sum();
+        let amount = money::sum(sums.values().map(Sums::gone));
         MoneyBack { amount, disputed }
     }
 
     /// Every charge that anything names, with its payment intent where that is named beside it.
-    fn charge_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+    pub(super) fn charge_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let refunds = self.refunds.values();
         let refunds = refunds.filter_map(|it| Some((it.charge.as_deref()?, it.payment_intent.as_deref())));
         let disputes = self.disputes.values();

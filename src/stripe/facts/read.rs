@@ -1,11 +1,13 @@
 //! Reads facts out of Stripe's JSON: tolerant, by shape and never by version string, and only the fields we need.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use super::{Charge, Discount, Facts, Paid, PromotionCode, Refund, Subscription, needs::Request};
-use crate::money::{Currency, MAX_MINOR_UNITS};
+use super::{
+    Charge, Discount, Facts, PromotionCode, Refund, Subscription,
+    kinds::{self, Subject},
+    needs::Request,
+};
+use crate::money::MAX_MINOR_UNITS;
 
 /// What an event tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,105 +28,99 @@ pub struct Unreadable(pub(super) String);
 /// The metadata by which a promotion code names our row.
 pub const CODE_METADATA: &str = "rekomi_affiliate_coupon_id";
 
+/// The `object` of an envelope that we wrote around something that was found at Stripe, not told by it. It shows the
+/// thing as it is now, not as it was when the event of that kind came.
+pub const BACKFILL: &str = "rekomi.backfill";
+
 /// Reads a whole event, snapshot or thin.
 pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
     let kind = event["type"].as_str().unwrap_or_default();
     if event["object"] == "v2.core.event" {
         return Ok(read_thin(kind, &event["related_object"]));
     }
-    let object = &event["data"]["object"];
-    let mut facts = Facts::default();
-    match kind {
-        "invoice.paid" => facts.read_invoice(object)?,
-        "invoice_payment.paid" => facts.read_invoice_payment(object)?,
-        "customer.subscription.created" => facts.read_subscription(object, true)?,
-        "charge.refunded" => facts.read_charge(object)?,
-        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
-            facts.read_refund(object)?;
-        }
-        "charge.dispute.created"
-        | "charge.dispute.updated"
-        | "charge.dispute.closed"
-        | "charge.dispute.funds_withdrawn"
-        | "charge.dispute.funds_reinstated" => facts.read_dispute(kind, &event["created"], object)?,
-        _ => return Ok(Reading::Nothing("not a kind of event that Rekomi reads")),
+    let Some(subject) = kinds::subject(kind) else {
+        return Ok(Reading::Nothing(kinds::passed_over(kind)));
+    };
+    let data = &event["data"];
+    if kind == "customer.subscription.updated" && !has_started(data) {
+        return Ok(Reading::Nothing("it tells nothing of a subscription's start"));
     }
+    let seen = Seen {
+        kind,
+        at: seconds(&event["created"]),
+        told: event["object"] != BACKFILL,
+    };
+    let mut facts = Facts::default();
+    facts.read_subject(subject, &data["object"], seen)?;
     Ok(Reading::Facts(Box::new(facts)))
 }
 
+/// How an object came to be seen.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    /// The event's, or nothing.
+    kind: &'a str,
+    /// Seconds since 1970.
+    at: Option<i64>,
+    /// An event showed it, as it was then; else it was found.
+    told: bool,
+}
+
+/// A subscription that was not paid for at once starts later.
+fn has_started(data: &Value) -> bool {
+    data["previous_attributes"]["status"] == "incomplete"
+}
+
 fn read_thin(kind: &str, related: &Value) -> Reading {
-    match (kind, text(&related["id"])) {
-        ("v1.invoice.paid", Some(id)) => Reading::Lookup(Request::Invoice(id)),
-        ("v1.customer.subscription.created", Some(id)) => Reading::Lookup(Request::Subscription(id)),
+    let subject = kind.strip_prefix("v1.").and_then(kinds::subject);
+    match (subject, text(&related["id"])) {
+        (Some(subject), Some(id)) if kind != "v1.customer.subscription.updated" => Reading::Lookup(subject.look_up(id)),
         _ => Reading::Nothing("not a kind of thin event that Rekomi reads"),
     }
 }
 
-/// Reads what answered a request.
-pub fn read_object(request: &Request, answer: &Value) -> Result<Facts, Unreadable> {
+/// Reads what answered a request `at` some time, in seconds since 1970.
+pub fn read_object(request: &Request, answer: &Value, at: i64) -> Result<Facts, Unreadable> {
     let mut facts = Facts::default();
-    match request {
-        Request::Invoice(_) => facts.read_invoice(answer)?,
-        Request::Subscription(_) => facts.read_subscription(answer, false)?,
-        Request::PromotionCode(_) => facts.read_promotion_code(answer),
-        Request::InvoicePayments(payment_intent) => {
+    let seen = Seen {
+        kind: "",
+        at: Some(at),
+        told: false,
+    };
+    match (request, request.subject()) {
+        (_, Some(subject)) => facts.read_subject(subject, answer, seen)?,
+        (Request::InvoicePayments(payment_intent), _) => {
             facts.looked_up.insert(payment_intent.clone());
             for payment in items(&answer["data"]) {
                 facts.read_invoice_payment(payment)?;
             }
         }
+        (Request::Refunds(_), _) => {
+            for refund in items(&answer["data"]) {
+                facts.read_refund(refund)?;
+            }
+        }
+        (_, None) => facts.read_promotion_code(answer),
     }
     Ok(facts)
 }
 
 impl Facts {
-    fn read_invoice(&mut self, object: &Value) -> Result<(), Unreadable> {
-        let id = required(object, "invoice")?;
-        let discounts = self.read_invoice_discounts(object);
-        let invoice = self.invoices.entry(id.clone()).or_default();
-        invoice.subscription = invoice_subscription(object);
-        invoice.first = object["billing_reason"] == "subscription_create";
-        invoice.customer_email = text(&object["customer_email"]);
-        invoice.discounts = discounts;
-        if object["status"] == "paid" || object["paid"] == true {
-            invoice.paid = Some(read_paid(&id, object)?);
+    fn read_subject(&mut self, subject: Subject, object: &Value, seen: Seen<'_>) -> Result<(), Unreadable> {
+        match subject {
+            Subject::Invoice => self.read_invoice(object),
+            Subject::InvoicePayment => self.read_invoice_payment(object),
+            Subject::Subscription => self.read_subscription(object, seen.told),
+            Subject::Session => self.read_session(object, seen.at.filter(|_| seen.told)),
+            Subject::Charge => self.read_charge(object),
+            Subject::Refund => self.read_refund(object),
+            Subject::Dispute => self.read_dispute(seen.kind, seen.at, object),
+            Subject::CreditNote => self.read_credit_note(object),
         }
-        self.link(&id, &object["payment_intent"], &object["charge"]);
-        for payment in items(&object["payments"]["data"]) {
-            self.read_invoice_payment(payment)?;
-        }
-        Ok(())
-    }
-
-    /// Discounts stand in up to five places, as ids or as objects, on the invoice or only on its lines.
-    fn read_invoice_discounts(&mut self, object: &Value) -> BTreeMap<String, i64> {
-        let mut amounts = BTreeMap::new();
-        let lines = || items(&object["lines"]["data"]);
-        let bare = std::iter::once(&object["discount"])
-            .chain(items(&object["discounts"]))
-            .chain(lines().flat_map(|line| items(&line["discounts"])));
-        for discount in bare {
-            if let Some(id) = self.read_discount(discount) {
-                amounts.entry(id).or_insert(0);
-            }
-        }
-        let mut on_lines: BTreeMap<String, i64> = BTreeMap::new();
-        for part in lines().flat_map(|line| items(&line["discount_amounts"])) {
-            if let Some(id) = self.read_discount(&part["discount"]) {
-                *on_lines.entry(id).or_default() += minor(&part["amount"]).unwrap_or(0);
-            }
-        }
-        for part in items(&object["total_discount_amounts"]) {
-            if let Some(id) = self.read_discount(&part["discount"]) {
-                on_lines.insert(id, minor(&part["amount"]).unwrap_or(0));
-            }
-        }
-        amounts.extend(on_lines);
-        amounts
     }
 
     /// A discount's id; what an object tells of it is kept.
-    fn read_discount(&mut self, value: &Value) -> Option<String> {
+    pub(super) fn read_discount(&mut self, value: &Value) -> Option<String> {
         if let Some(id) = text(value) {
             return Some(id);
         }
@@ -141,32 +137,10 @@ impl Facts {
         Some(id)
     }
 
-    fn read_promotion_code(&mut self, object: &Value) {
+    pub(super) fn read_promotion_code(&mut self, object: &Value) {
         if let (Some(id), Some(code)) = (text(&object["id"]), text(&object["code"])) {
             let row_id = text(&object["metadata"][CODE_METADATA]);
             self.promotion_codes.insert(id, PromotionCode { code, row_id });
-        }
-    }
-
-    fn read_invoice_payment(&mut self, object: &Value) -> Result<(), Unreadable> {
-        let Some(invoice) = id_of(&object["invoice"]) else {
-            return Err(Unreadable("the invoice payment names no invoice".into()));
-        };
-        let payment = &object["payment"];
-        self.link(&invoice, &payment["payment_intent"], &payment["charge"]);
-        Ok(())
-    }
-
-    /// Notes that a payment belongs to an invoice.
-    fn link(&mut self, invoice: &str, payment_intent: &Value, charge: &Value) {
-        let (payment_intent, charge) = (id_of(payment_intent), id_of(charge));
-        if let Some(payment) = payment_intent.clone().or(charge.clone()) {
-            let invoice = self.invoices.entry(invoice.to_owned()).or_default();
-            invoice.payments.insert(payment);
-        }
-        if let (Some(charge), Some(_)) = (charge, &payment_intent) {
-            let charge = self.charges.entry(charge).or_default();
-            charge.payment_intent = payment_intent;
         }
     }
 
@@ -231,40 +205,6 @@ impl Facts {
     }
 }
 
-/// Old: `subscription`. New: `parent.subscription_details`. Some payloads have it on the lines alone.
-fn invoice_subscription(object: &Value) -> Option<String> {
-    id_of(&object["subscription"])
-        .or_else(|| id_of(&object["parent"]["subscription_details"]["subscription"]))
-        .or_else(|| {
-            items(&object["lines"]["data"]).find_map(|line| {
-                id_of(&line["subscription"])
-                    .or_else(|| id_of(&line["parent"]["subscription_item_details"]["subscription"]))
-            })
-        })
-}
-
-fn read_paid(id: &str, object: &Value) -> Result<Paid, Unreadable> {
-    let wrong = |what: &str| Unreadable(format!("the invoice {id} has no {what}"));
-    let amount = |field: &str| minor(&object[field]);
-    let total = amount("total").ok_or_else(|| wrong("total"))?;
-    let currency: Option<Currency> = object["currency"].as_str().and_then(|code| code.parse().ok());
-    Ok(Paid {
-        at: seconds(&object["status_transitions"]["paid_at"])
-            .or_else(|| seconds(&object["created"]))
-            .ok_or_else(|| wrong("time"))?,
-        amount_paid: amount("amount_paid").ok_or_else(|| wrong("amount_paid"))?,
-        total,
-        total_excluding_tax: amount("total_excluding_tax").unwrap_or_else(|| total - tax(object)),
-        currency: currency.ok_or_else(|| wrong("known currency"))?,
-    })
-}
-
-/// The tax of an invoice from before `total_excluding_tax` (2022-08-01).
-fn tax(object: &Value) -> i64 {
-    let sum = |field: &str| -> i64 { items(&object[field]).filter_map(|part| minor(&part["amount"])).sum() };
-    minor(&object["tax"]).unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
-}
-
 pub(super) fn required(object: &Value, what: &str) -> Result<String, Unreadable> {
     text(&object["id"]).ok_or_else(|| Unreadable(format!("the {what} has no id")))
 }
@@ -287,7 +227,7 @@ pub(super) fn seconds(value: &Value) -> Option<i64> {
 }
 
 /// A string that can be stored: not empty, and without control characters.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value
         .as_str()
         .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))

@@ -1,7 +1,7 @@
 //! What should stand, given the facts of a sale and what we know of its codes. Pure: no database, no clock, no I/O.
 //!
 //! A sale has parts: a subscription's start together with its first invoice, every later paid invoice, an invoice
-//! without a subscription. Each part that somebody is credited for is one conversion.
+//! without a subscription, a one-off payment without an invoice. Each part that somebody is credited for is one conversion.
 
 mod parts;
 #[cfg(test)]
@@ -22,7 +22,7 @@ use crate::{
         attribution::{self, Candidate, Step},
         commission::{self, Rule},
     },
-    money::Currency,
+    money::{self, Currency},
 };
 use parts::{Part, threads};
 
@@ -64,10 +64,11 @@ pub struct Projection {
 /// One credited part of a sale. Amounts are minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversion {
-    /// Stripe's id of the part: `sub_…` for a subscription's start, else `in_…`.
+    /// Stripe's id of the part: `sub_…` for a subscription's start, else `in_…`, without an invoice `cs_…`.
     pub part: String,
-    /// The name under which it may be recorded: an invoice's, before it was known to be a subscription's first.
-    pub alias: Option<String>,
+    /// The names under which it may be recorded: an invoice's, before it was known to be a subscription's first, or a
+    /// session's, before it was known to have an invoice.
+    pub aliases: Vec<String>,
     pub kind: ConversionKind,
     pub status: ConversionStatus,
     pub attribution_method: AttributionMethod,
@@ -170,6 +171,8 @@ fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candid
         let Some(code) = evidence.get(promotion_code) else {
             continue;
         };
+        // A session tells of a code without its discount's start.
+        let start = if discount.start == 0 { i64::MAX } else { discount.start };
         let candidate = by_code.entry(code.id).or_insert_with(|| Candidate {
             code_id: code.id,
             code: code.code.clone(),
@@ -178,10 +181,10 @@ fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candid
             affiliate_email: code.affiliate_email.clone(),
             approved: code.approved_at(part.occurred_at()),
             discount: 0,
-            start: discount.start,
+            start,
         });
-        candidate.discount += off;
-        candidate.start = candidate.start.min(discount.start);
+        candidate.discount = money::sum([candidate.discount, *off]);
+        candidate.start = candidate.start.min(start);
     }
     by_code.into_values().collect()
 }
@@ -210,7 +213,7 @@ fn conversion(
     };
     Some(Conversion {
         part: part.name.clone(),
-        alias: part.alias.clone(),
+        aliases: part.aliases.clone(),
         kind: part.kind,
         status: status(part, decision.held),
         attribution_method: AttributionMethod::Coupon,

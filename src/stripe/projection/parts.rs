@@ -1,5 +1,5 @@
 //! Cuts a sale into parts: a subscription's start together with its first invoice, every later paid invoice, an invoice
-//! without a subscription. Pure.
+//! without a subscription, a one-off payment without an invoice. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use entity::conversion::ConversionKind;
 
 use crate::{
     money::{Currency, proportion},
-    stripe::facts::{Facts, Invoice, MoneyBack, Paid, Subscription},
+    stripe::facts::{Facts, Invoice, MoneyBack, Paid, Payments, Session, Subscription},
 };
 
 /// A part of a sale, before anybody is credited.
 pub(super) struct Part<'a> {
     pub(super) name: String,
     /// What the part was called while it was not known to be this one.
-    pub(super) alias: Option<String>,
+    pub(super) aliases: Vec<String>,
     pub(super) kind: ConversionKind,
     pub(super) at: i64,
     pub(super) currency: Currency,
@@ -54,6 +54,7 @@ impl Part<'_> {
 
 /// The parts of a sale, in order of time, grouped by subscription; a part without one stands alone.
 pub(super) fn threads(facts: &Facts) -> Vec<(Option<String>, Vec<Part<'_>>)> {
+    let payments = Payments::new(facts);
     let mut by_subscription: BTreeMap<&str, Vec<(&String, &Invoice)>> = BTreeMap::new();
     let mut threads = Vec::new();
     for id in facts.subscriptions.keys() {
@@ -62,24 +63,34 @@ pub(super) fn threads(facts: &Facts) -> Vec<(Option<String>, Vec<Part<'_>>)> {
     for (id, invoice) in &facts.invoices {
         match &invoice.subscription {
             Some(subscription) => by_subscription.entry(subscription).or_default().push((id, invoice)),
-            None => threads.extend(invoice_part(facts, id, invoice, ConversionKind::OneOff).map(|p| (None, vec![p]))),
+            None => {
+                let part = invoice_part(&payments, facts, id, invoice, ConversionKind::OneOff);
+                threads.extend(part.map(|part| (None, vec![part])));
+            }
         }
     }
+    let sessions = session_parts(&payments, facts).into_iter();
+    threads.extend(sessions.map(|part| (None, vec![part])));
     for (id, invoices) in by_subscription {
-        threads.push((Some(id.to_owned()), subscription_parts(facts, id, &invoices)));
+        threads.push((Some(id.to_owned()), subscription_parts(&payments, facts, id, &invoices)));
     }
     threads
 }
 
-fn subscription_parts<'a>(facts: &'a Facts, id: &str, invoices: &[(&'a String, &'a Invoice)]) -> Vec<Part<'a>> {
+fn subscription_parts<'a>(
+    payments: &Payments<'_>,
+    facts: &'a Facts,
+    id: &str,
+    invoices: &[(&'a String, &'a Invoice)],
+) -> Vec<Part<'a>> {
     let subscription = facts.subscriptions.get(id);
     let first = first_invoice(subscription, invoices);
     let mut parts: Vec<_> = invoices
         .iter()
         .filter(|(invoice_id, _)| Some(*invoice_id) != first.map(|(first_id, _)| first_id))
-        .filter_map(|(id, invoice)| invoice_part(facts, id, invoice, ConversionKind::Renewal))
+        .filter_map(|(id, invoice)| invoice_part(payments, facts, id, invoice, ConversionKind::Renewal))
         .collect();
-    parts.extend(acquisition(facts, id, subscription, first));
+    parts.extend(acquisition(payments, facts, id, subscription, first));
     parts.sort_by(|a, b| (a.at, a.kind, &a.name).cmp(&(b.at, b.kind, &b.name)));
     parts
 }
@@ -99,6 +110,7 @@ fn first_invoice<'a>(
 
 /// A subscription's start and its first invoice are one; an incomplete subscription has not started.
 fn acquisition<'a>(
+    payments: &Payments<'_>,
     facts: &'a Facts,
     id: &str,
     subscription: Option<&'a Subscription>,
@@ -108,46 +120,125 @@ fn acquisition<'a>(
     let started = subscription.filter(|subscription| subscription.active || subscription.trialing);
     let currency = paid.map(|paid| paid.currency).or(started.and_then(|s| s.currency))?;
     let at = paid.map(|paid| paid.at).or(started.and_then(|s| s.created))?;
-    let on_start = subscription
-        .iter()
-        .flat_map(|s| &s.discounts)
-        .map(|id| (id.as_str(), 0));
-    let on_invoice = first.iter().flat_map(|(_, invoice)| &invoice.discounts);
+    let mut discounts = on_start(facts, subscription);
+    discounts.extend(sessions_of_subscription(facts, id).flat_map(typed));
+    let mut email = sessions_of_subscription(facts, id).find_map(|(_, session)| session.customer_email.as_deref());
+    let mut back = MoneyBack::default();
+    if let Some((first, invoice)) = first {
+        discounts.extend(amounts(&invoice.discounts));
+        email = invoice.customer_email.as_deref().or(email);
+        back = money_back(payments, first, invoice);
+    }
     Some(Part {
         name: id.to_owned(),
-        alias: first.map(|(invoice, _)| invoice.clone()),
+        aliases: first.map(|(invoice, _)| invoice.clone()).into_iter().collect(),
         kind: ConversionKind::Acquisition,
         at,
         currency,
         paid,
         pending: paid.is_none() && started.is_some_and(|subscription| !subscription.trialing),
-        discounts: on_start
-            .chain(on_invoice.map(|(id, off)| (id.as_str(), *off)))
-            .collect(),
-        customer_email: first.and_then(|(_, invoice)| invoice.customer_email.as_deref()),
-        back: first.map_or_else(MoneyBack::default, |(_, invoice)| money_back(facts, invoice)),
+        discounts,
+        customer_email: email,
+        back,
     })
 }
 
-fn invoice_part<'a>(facts: &Facts, id: &str, invoice: &'a Invoice, kind: ConversionKind) -> Option<Part<'a>> {
+/// The discounts that were on a subscription when it began. One that was put on it later did not sell it.
+fn on_start<'a>(facts: &Facts, subscription: Option<&'a Subscription>) -> BTreeMap<&'a str, i64> {
+    const DAY: i64 = 86_400;
+    let began = subscription.and_then(|subscription| subscription.created);
+    let start = |id: &str| facts.discounts.get(id).map_or(0, |discount| discount.start);
+    let discounts = subscription
+        .into_iter()
+        .flat_map(|subscription| &subscription.discounts);
+    let at_start = discounts.filter(|id| began.is_none_or(|began| start(id) <= began + DAY));
+    at_start.map(|id| (id.as_str(), 0)).collect()
+}
+
+fn amounts(discounts: &BTreeMap<String, i64>) -> impl Iterator<Item = (&str, i64)> {
+    discounts.iter().map(|(id, off)| (id.as_str(), *off))
+}
+
+/// The codes that were typed in a session whose invoice says what they took off.
+fn typed<'a>((_, session): (&'a String, &'a Session)) -> impl Iterator<Item = (&'a str, i64)> {
+    session.codes.keys().map(|code| (code.as_str(), 0))
+}
+
+fn sessions_of_subscription<'a>(facts: &'a Facts, id: &str) -> impl Iterator<Item = (&'a String, &'a Session)> {
+    let sessions = facts.sessions.iter();
+    sessions.filter(move |(_, session)| session.subscription.as_deref() == Some(id))
+}
+
+/// The sessions that an invoice is known to come from: they name it, or it was paid with their payment.
+fn sessions_of_invoice<'a>(
+    facts: &'a Facts,
+    id: &str,
+    invoice: &'a Invoice,
+) -> impl Iterator<Item = (&'a String, &'a Session)> {
+    facts.sessions.iter().filter(move |(_, session)| {
+        let paid_it = |payment| invoice.payments.contains(payment);
+        session.invoice.as_deref() == Some(id) || session.payment_intent.as_ref().is_some_and(paid_it)
+    })
+}
+
+/// One-off payments that no paid invoice tells of. Where a session names its invoice, the part goes by that name at once.
+fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>> {
+    let has_paid_invoice = |id: &String| {
+        let mut paid = facts.invoices.iter().filter(|(_, invoice)| invoice.paid.is_some());
+        paid.any(|(name, invoice)| sessions_of_invoice(facts, name, invoice).any(|(session, _)| session == id))
+    };
+    let alone = facts.sessions.iter().filter(move |(id, _)| !has_paid_invoice(id));
+    let part = |(id, session): (&String, &'a Session)| {
+        let paid = session.paid()?;
+        let payment = session.payment_intent.as_ref();
+        let back = payment.map_or_else(MoneyBack::default, |payment| payments.back_of(payment, paid.currency));
+        Some(Part {
+            name: session.invoice.clone().unwrap_or_else(|| id.clone()),
+            aliases: session.invoice.iter().map(|_| id.clone()).collect(),
+            kind: ConversionKind::OneOff,
+            at: paid.at,
+            currency: paid.currency,
+            paid: Some(paid),
+            pending: false,
+            discounts: amounts(&session.codes).collect(),
+            customer_email: session.customer_email.as_deref(),
+            back,
+        })
+    };
+    alone.filter_map(part).collect()
+}
+
+fn invoice_part<'a>(
+    payments: &Payments<'_>,
+    facts: &'a Facts,
+    id: &str,
+    invoice: &'a Invoice,
+    kind: ConversionKind,
+) -> Option<Part<'a>> {
     let paid = invoice.paid?;
+    let mut discounts: BTreeMap<&str, i64> = sessions_of_invoice(facts, id, invoice).flat_map(typed).collect();
+    discounts.extend(amounts(&invoice.discounts));
+    let mut sessions = sessions_of_invoice(facts, id, invoice);
+    let of_session = sessions.find_map(|(_, session)| session.customer_email.as_deref());
     Some(Part {
         name: id.to_owned(),
-        alias: None,
+        aliases: sessions_of_invoice(facts, id, invoice)
+            .map(|(id, _)| id.clone())
+            .collect(),
         kind,
         at: paid.at,
         currency: paid.currency,
         paid: Some(paid),
         pending: false,
-        discounts: invoice.discounts.iter().map(|(id, off)| (id.as_str(), *off)).collect(),
-        customer_email: invoice.customer_email.as_deref(),
-        back: money_back(facts, invoice),
+        discounts,
+        customer_email: invoice.customer_email.as_deref().or(of_session),
+        back: money_back(payments, id, invoice),
     })
 }
 
-fn money_back(facts: &Facts, invoice: &Invoice) -> MoneyBack {
+fn money_back(payments: &Payments<'_>, id: &str, invoice: &Invoice) -> MoneyBack {
     let paid = invoice.paid;
     paid.map_or_else(MoneyBack::default, |paid| {
-        facts.money_back(&invoice.payments, paid.currency)
+        payments.back_of_invoice(id, invoice, paid.currency)
     })
 }

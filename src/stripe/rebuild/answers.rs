@@ -13,25 +13,35 @@ use super::{
 use crate::{domain::feed::FeedName, error::Result};
 
 /// What a stored answer tells; nothing, where Stripe had no such object.
-pub(super) fn read(request: &str, body: &[u8]) -> Result<Facts, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+pub(super) fn read(answer: &stripe_object::Model) -> Result<Facts, String> {
+    let value: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
     if value.is_null() {
         return Ok(Facts::default());
     }
-    let request = parse(request).ok_or("not a request that is known")?;
-    read_object(&request, &value).map_err(|error| error.to_string())
+    let request = parse(&answer.request).ok_or("not a request that is known")?;
+    read_object(&request, &value, answer.fetched_at.timestamp()).map_err(|error| error.to_string())
 }
 
 /// The request that goes by this name in the log.
 fn parse(text: &str) -> Option<Request> {
     let id = text.rsplit(['/', '=']).next()?.to_owned();
     let requests = [
-        Request::Invoice(id.clone()),
-        Request::Subscription(id.clone()),
-        Request::InvoicePayments(id.clone()),
-        Request::PromotionCode(id),
+        Request::Invoice,
+        Request::Subscription,
+        Request::InvoicePayment,
+        Request::InvoicePayments,
+        Request::Session,
+        Request::Charge,
+        Request::Refund,
+        Request::Refunds,
+        Request::Dispute,
+        Request::CreditNote,
+        Request::PromotionCode,
     ];
-    requests.into_iter().find(|request| request.to_string() == text)
+    let mut requests = requests
+        .into_iter()
+        .map(|request: fn(String) -> Request| request(id.clone()));
+    requests.find(|request| request.to_string() == text)
 }
 
 /// Adds what was found out about the promotion codes that the pieces speak of.
@@ -54,7 +64,7 @@ pub(super) async fn look_up(log: &DatabaseTransaction, pieces: &mut [Piece]) -> 
                 .filter(stripe_object::Column::Request.is_in(requests.iter().map(String::as_str)));
             for answer in answers.all(log).await? {
                 // One that cannot be read is named where the answers themselves are read.
-                let facts = read(&answer.request, &answer.body).unwrap_or_default();
+                let facts = read(&answer).unwrap_or_default();
                 let feed = FeedName { brand, livemode };
                 pieces
                     .iter_mut()
@@ -82,7 +92,14 @@ mod tests {
         let requests = [
             Request::Invoice("in_1".into()),
             Request::Subscription("sub_1".into()),
+            Request::InvoicePayment("inpay_1".into()),
             Request::InvoicePayments("pi_1".into()),
+            Request::Session("cs_1".into()),
+            Request::Charge("ch_1".into()),
+            Request::Refund("re_1".into()),
+            Request::Refunds("ch_1".into()),
+            Request::Dispute("du_1".into()),
+            Request::CreditNote("cn_1".into()),
             Request::PromotionCode("promo_1".into()),
         ];
         for request in requests {
@@ -90,7 +107,14 @@ mod tests {
             match &request {
                 Request::Invoice(_)
                 | Request::Subscription(_)
+                | Request::InvoicePayment(_)
                 | Request::InvoicePayments(_)
+                | Request::Session(_)
+                | Request::Charge(_)
+                | Request::Refund(_)
+                | Request::Refunds(_)
+                | Request::Dispute(_)
+                | Request::CreditNote(_)
                 | Request::PromotionCode(_) => {}
             }
             assert_eq!(parse(&request.to_string()), Some(request));

@@ -158,7 +158,7 @@ impl Chunk {
             livemode: answer.livemode,
         };
         let entry = Entry::Answer(answer.request.clone());
-        match answers::read(&answer.request, &answer.body) {
+        match answers::read(&answer) {
             Ok(facts) => self.pieces.push(Piece {
                 feed,
                 entry,
