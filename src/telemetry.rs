@@ -86,6 +86,11 @@ fn describe() {
         "rekomi_inbox_processed_total",
         "Events taken out of the inbox, by outcome"
     );
+    describe_counter!("rekomi_inbox_set_aside_total", "Events that were parked, by reason");
+    describe_counter!(
+        "rekomi_inbox_replayed_total",
+        "Events that owners put back into the inbox"
+    );
     describe_gauge!("rekomi_inbox_pending", "Events that wait in the inbox");
     describe_gauge!("rekomi_inbox_oldest_seconds", "How long the oldest of them has waited");
     describe_gauge!("rekomi_inbox_parked", "Events that were set aside");

@@ -12,6 +12,7 @@ mod m0009_audit_log;
 mod m0010_customers;
 mod m0011_disputes;
 mod m0012_backfill;
+mod m0013_inbox_view;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_customers::Migration),
             Box::new(m0011_disputes::Migration),
             Box::new(m0012_backfill::Migration),
+            Box::new(m0013_inbox_view::Migration),
         ]
     }
 }

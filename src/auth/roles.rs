@@ -34,6 +34,10 @@ pub enum Operation {
     ManageApiKeys,
     /// Read who changed what.
     ReadAuditLog,
+    /// Look at what Stripe sent, and at what became of it.
+    ReadInbox,
+    /// Put events back into the inbox.
+    ReplayEvents,
 }
 
 use Operation as O;
@@ -43,7 +47,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 14] = {
+const TABLE: [Line; 16] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -73,6 +77,8 @@ const TABLE: [Line; 14] = {
         (O::MintOwnCode, &[Affiliate], &[]),
         (O::ManageApiKeys, OWNER, &[]),
         (O::ReadAuditLog, OWNER, &[]),
+        (O::ReadInbox, OWNER, &[]),
+        (O::ReplayEvents, OWNER, &[]),
     ]
 };
 

@@ -134,7 +134,7 @@ async fn list(domain: &Domain, actor: &Actor) -> Outcome {
     }
 }
 
-async fn domain(config: &Config) -> Result<Domain, Failure> {
+pub(super) async fn domain(config: &Config) -> Result<Domain, Failure> {
     let (db, clock) = (open(config).await?, Clock::system());
     let operations = Operations {
         db: db.clone(),

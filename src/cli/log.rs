@@ -9,10 +9,10 @@ use crate::{
     clock::Clock,
     config::Config,
     db::DatabaseUrl,
-    domain::brands,
+    domain::{brands, replay::Replayed},
     stripe::{
         rebuild::{self, Report},
-        replay::{self, Replayed, Seen, Which},
+        replay::{self, Which},
     },
 };
 
@@ -122,15 +122,10 @@ pub async fn replay(config: &Config, args: ReplayArgs) -> Outcome {
 }
 
 fn show(replayed: &Replayed) -> Outcome {
-    for Seen {
-        id,
-        stripe_id,
-        kind,
-        status,
-    } in &replayed.again
-    {
-        let status = status.to_value();
-        print(&json!({ "id": id, "stripeId": stripe_id, "type": kind, "status": status }).to_string())?;
+    for event in &replayed.again {
+        let (id, status) = (event.id, event.status.to_value());
+        let line = json!({ "id": id, "stripeId": event.stripe_id, "type": event.kind, "status": status });
+        print(&line.to_string())?;
     }
     for held in &replayed.held {
         eprintln!("{} ({}) is being processed: left alone", held.id, held.stripe_id);

@@ -3,6 +3,7 @@
 mod api_key;
 mod backfill;
 mod brand;
+mod inbox;
 mod log;
 
 use std::{io::Write, path::PathBuf, time::Duration};
@@ -88,6 +89,8 @@ enum Command {
     Reseal,
     /// Bring the database's schema up to date; `serve` does so by itself.
     Migrate,
+    /// Look at what Stripe sent, and at what became of it.
+    Inbox(inbox::InboxArgs),
     /// Put events back into the queue: those that are named, or all that were set aside.
     Replay(log::ReplayArgs),
     /// Fetch what Stripe could not deliver, and sales from before Rekomi was connected.
@@ -124,6 +127,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Serve => serve(Config::from_env()?).await,
         Command::Reseal => reseal(&Config::from_env()?).await,
         Command::Migrate => open(&Config::from_env()?).await.map(drop),
+        Command::Inbox(args) => inbox::run(&Config::from_env()?, args).await,
         Command::Replay(args) => log::replay(&Config::from_env()?, args).await,
         Command::Backfill(args) => backfill::run(&Config::from_env()?, &args).await,
         Command::Rebuild(args) => log::rebuild(&Config::from_env()?, &args).await,

@@ -77,6 +77,7 @@ Or paste this query, or this curl line:
 To subscribe from a program: connect to {socket}/graphql/ws with the sub-protocol graphql-transport-ws,
 send connection_init with {{\"authorization\":\"Bearer $TOKEN\"}}, and subscribe to
   {subscription}
+conversionUpdated, in the same form, tells of refunds and disputes.
 
 Tokens, good for 24 hours (export TOKEN=…):
   owner      {owner}

@@ -20,10 +20,12 @@ pub mod coupon_changes;
 mod coupon_terms;
 pub mod coupons;
 pub mod feed;
+pub mod inbox;
 mod minting;
 pub mod owed;
 pub mod page;
 pub mod plans;
+pub mod replay;
 pub mod stats;
 pub mod tenancy;
 

@@ -5,8 +5,8 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::SimpleExpr,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Select, sea_query::SimpleExpr,
 };
 use uuid::Uuid;
 
@@ -108,6 +108,16 @@ pub async fn fetch<E: EntityTrait>(
     order: Order<E::Column>,
     args: &PageArgs,
 ) -> Result<Page<E::Model>> {
+    fetch_as(db, rows, order, args).await
+}
+
+/// The same of rows that are not read whole: `M` has the columns that `rows` selects.
+pub async fn fetch_as<E: EntityTrait, M: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    rows: Select<E>,
+    order: Order<E::Column>,
+    args: &PageArgs,
+) -> Result<Page<M>> {
     let (size, backward) = size(args)?;
     let after = place(&order, "after", args.after.as_deref())?;
     let before = place(&order, "before", args.before.as_deref())?;
@@ -127,7 +137,7 @@ pub async fn fetch<E: EntityTrait>(
         rows = rows.order_by(time, direction.clone());
     }
     let rows = rows.order_by(order.id, direction).limit(size + 1);
-    let mut rows = rows.all(db).await?;
+    let mut rows = rows.into_model::<M>().all(db).await?;
     let more = rows.len() as u64 > size;
     rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     if backward {

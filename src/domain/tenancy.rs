@@ -3,7 +3,7 @@
 
 use entity::{
     affiliate, affiliate_campaign, api_key, audit_entry, campaign, code, conversion, coupon, feed_event,
-    id::AffiliateId,
+    id::AffiliateId, stripe_event,
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -160,6 +160,19 @@ impl Owned for api_key::Entity {
         all_of([
             api_key::Column::BrandId.eq(scope.brand),
             api_key::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |_| none())
+    }
+}
+
+impl Owned for stripe_event::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            stripe_event::Column::BrandId.eq(scope.brand),
+            stripe_event::Column::Livemode.eq(scope.livemode),
         ])
     }
 

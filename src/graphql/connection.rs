@@ -14,6 +14,7 @@ use crate::{
         codes::CodeFilter,
         conversions::{self, ConversionFilter},
         coupons::{self, CouponFilter},
+        inbox::{self, EventFilter},
         page::{Page, PageArgs, Place},
         stats,
     },
@@ -33,6 +34,7 @@ pub enum Total {
     Stats(CodeFilter),
     ApiKeys,
     Audit(Box<AuditFilter>),
+    Events(Box<EventFilter>),
 }
 
 #[Object]
@@ -56,6 +58,7 @@ impl Total {
             Self::Stats(filter) => stats::count(domain, actor, filter).await,
             Self::ApiKeys => api_keys::count(domain, actor).await,
             Self::Audit(filter) => audit::count(domain, actor, filter).await,
+            Self::Events(filter) => inbox::count(domain, actor, filter).await,
         }
     }
 }

@@ -10,8 +10,8 @@ use entity::{
     affiliate, affiliate_balance, campaign, campaign_rule, code,
     code_total::{self, ALL_TIME},
     conversion, coupon,
-    id::{AffiliateId, CampaignId, CodeId, CouponId},
-    ledger_entry, stripe_operation,
+    id::{AffiliateId, CampaignId, CodeId, CouponId, EventId},
+    ledger_entry, stripe_event, stripe_operation,
 };
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -83,6 +83,7 @@ pub struct Loaders {
     codes: Load<CodeId, Arc<code::Model>>,
     code_syncs: Load<CodeId, Sync>,
     redemptions: Load<CodeId, i64>,
+    event_bodies: Load<EventId, Arc<Vec<u8>>>,
 }
 
 macro_rules! loads {
@@ -116,6 +117,8 @@ loads! {
     code => codes: CodeId => Arc<code::Model>,
     code_sync => code_syncs: CodeId => Sync,
     redemptions => redemptions: CodeId => i64,
+    /// The bytes that were signed.
+    event_body => event_bodies: EventId => Arc<Vec<u8>>,
 }
 
 impl Loaders {
@@ -142,6 +145,7 @@ impl Loaders {
             codes: loader!(codes),
             code_syncs: loader!(code_syncs),
             redemptions: loader!(redemptions),
+            event_bodies: loader!(event_bodies),
         }
     }
 
@@ -292,6 +296,22 @@ async fn affiliate_redemptions(
         .all(domain.db.reader())
         .await?;
     Ok(rows.into_iter().collect())
+}
+
+async fn event_bodies(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<EventId>,
+) -> Result<HashMap<EventId, Arc<Vec<u8>>>, DbErr> {
+    let rows: Vec<(EventId, Vec<u8>)> = tenancy::referenced::<stripe_event::Entity>(&scope)
+        .select_only()
+        .column(stripe_event::Column::Id)
+        .column(stripe_event::Column::Body)
+        .filter(stripe_event::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().map(|(id, body)| (id, Arc::new(body))).collect())
 }
 
 async fn coupon_syncs(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, Sync>, DbErr> {

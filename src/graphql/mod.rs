@@ -12,6 +12,7 @@ pub mod context;
 pub mod conversions;
 pub mod coupons;
 pub mod errors;
+pub mod inbox;
 pub mod loaders;
 pub mod mutation;
 pub mod node;

@@ -24,11 +24,16 @@ use super::{
         DeleteCampaignCouponPayload, UpdateCampaignCouponInput, UpdateCampaignCouponPayload,
     },
     errors::payload,
+    inbox::{
+        ReplayParkedStripeEventsInput, ReplayParkedStripeEventsPayload, ReplayStripeEventInput,
+        ReplayStripeEventPayload, StripeEvent,
+    },
     loaders::Loaders,
+    scalars::Long,
 };
 use crate::{
     auth::{Actor, Operation},
-    domain::{Domain, affiliates, api_keys, campaigns, code_switching, codes, coupon_changes, coupons},
+    domain::{Domain, affiliates, api_keys, campaigns, code_switching, codes, coupon_changes, coupons, replay},
     error::{Error, Result},
 };
 
@@ -278,5 +283,41 @@ impl Mutation {
         });
         let (api_key, user_errors) = payload(done.await.map(|(row, _)| ApiKey { row: Arc::new(row) }))?;
         Ok(RevokeApiKeyPayload { api_key, user_errors })
+    }
+
+    /// Puts an event of Stripe's back into the inbox, whatever became of it before. It is taken up within half a second,
+    /// and never counts twice. For owners.
+    #[graphql(guard = "May(Operation::ReplayEvents)")]
+    async fn replay_stripe_event(
+        &self,
+        ctx: &Context<'_>,
+        input: ReplayStripeEventInput,
+    ) -> async_graphql::Result<ReplayStripeEventPayload> {
+        let done = call(ctx, async |domain, actor| {
+            replay::one(domain, actor, known(input.event_id())?).await
+        });
+        let (stripe_event, user_errors) = payload(done.await.map(node!(StripeEvent)))?;
+        Ok(ReplayStripeEventPayload {
+            stripe_event,
+            user_errors,
+        })
+    }
+
+    /// Puts events back that were set aside, some at a time. For owners.
+    #[graphql(guard = "May(Operation::ReplayEvents)")]
+    async fn replay_parked_stripe_events(
+        &self,
+        ctx: &Context<'_>,
+        input: ReplayParkedStripeEventsInput,
+    ) -> async_graphql::Result<ReplayParkedStripeEventsPayload> {
+        let done = call(ctx, async |domain, actor| {
+            replay::parked(domain, actor, input.kind, input.limit).await
+        });
+        let (done, user_errors) = payload(done.await.map(|(done, _)| done))?;
+        Ok(ReplayParkedStripeEventsPayload {
+            replayed: done.map(|done| i32::try_from(done.replayed).unwrap_or(i32::MAX)),
+            left: done.map(|done| Long(i64::try_from(done.left).unwrap_or(i64::MAX))),
+            user_errors,
+        })
     }
 }

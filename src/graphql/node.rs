@@ -1,14 +1,14 @@
 //! Relay's global object identification: the id's prefix says which table it is of.
 
 use async_graphql::{Context, ID, Interface};
-use entity::id::{AffiliateId, ApiKeyId, AuditEntryId, CampaignId, CodeId, ConversionId, CouponId};
+use entity::id::{AffiliateId, ApiKeyId, AuditEntryId, CampaignId, CodeId, ConversionId, CouponId, EventId};
 
 use super::{
     affiliates::Affiliate, api_keys::ApiKey, audit::AuditEntry, campaigns::Campaign, codes::AffiliateCode,
-    context::ContextExt, conversions::Conversion, coupons::CampaignCoupon, scalars::id,
+    context::ContextExt, conversions::Conversion, coupons::CampaignCoupon, inbox::StripeEvent, scalars::id,
 };
 use crate::{
-    domain::{affiliates, api_keys, audit, campaigns, codes, conversions, coupons},
+    domain::{affiliates, api_keys, audit, campaigns, codes, conversions, coupons, inbox},
     error::Result,
 };
 
@@ -23,6 +23,7 @@ pub enum Node {
     Conversion(Conversion),
     ApiKey(ApiKey),
     AuditEntry(AuditEntry),
+    StripeEvent(StripeEvent),
 }
 
 /// Finds an object of any kind; `None` for what does not exist and for what is not the caller's.
@@ -49,5 +50,6 @@ pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
     kind!(ConversionId, conversions, Conversion, loaders);
     kind!(ApiKeyId, api_keys, ApiKey);
     kind!(AuditEntryId, audit, AuditEntry);
+    kind!(EventId, inbox, StripeEvent, loaders);
     Ok(None)
 }

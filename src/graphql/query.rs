@@ -15,6 +15,7 @@ use super::{
     conversions::{Conversion, ConversionFilter},
     coupons::CampaignCoupon,
     errors::graphql_error,
+    inbox::{StripeEvent, StripeEventFilter, StripeInbox},
     node::{self, Node},
     scalars::{filter_id, id},
     stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
@@ -28,6 +29,7 @@ use crate::{
         codes::CodeFilter,
         conversions, coupons,
         coupons::CouponFilter,
+        inbox::{self, EventFilter},
         page::Place,
     },
     error::Error,
@@ -312,5 +314,40 @@ impl Query {
         };
         let node = |row| AuditEntry { row: Arc::new(row) };
         list(page, Total::Audit(Box::new(filter)), place, node)
+    }
+
+    /// How the inbox of Stripe's events stands, for the mode of your token. For owners.
+    #[graphql(guard = "May(Operation::ReadInbox)")]
+    async fn stripe_inbox(&self) -> StripeInbox {
+        StripeInbox
+    }
+
+    /// What Stripe sent in the mode of your token, the event received last first. For owners.
+    #[graphql(
+        guard = "May(Operation::ReadInbox)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn stripe_events(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<StripeEventFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<StripeEvent>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter: EventFilter = filter.unwrap_or_default().into();
+        let args = connection::args(first, after, last, before);
+        let page = inbox::list(domain, &requester.actor, &filter, &args).await;
+        let place = |row: &inbox::Event| Place {
+            at: Some(row.received_at),
+            id: row.id.0,
+        };
+        let node = |row| StripeEvent {
+            row: Arc::new(row),
+            loaders: requester.loaders.clone(),
+        };
+        list(page, Total::Events(Box::new(filter)), place, node)
     }
 }

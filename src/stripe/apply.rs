@@ -112,6 +112,7 @@ impl Writer<'_> {
             recorded.sort_by_key(|row| row.id);
             let old = recorded.first().copied();
             let row = self.row(sale, &projected, old)?;
+            let joined = recorded.len() > 1;
             for younger in recorded.into_iter().skip(1) {
                 ours.insert(younger.id);
                 self.merge(younger, &row);
@@ -120,7 +121,7 @@ impl Writer<'_> {
             should.insert(slot(EntryKind::Commission), (projected.earned, row.hold_until));
             should.insert(slot(EntryKind::Clawback), (-projected.clawed_back, row.hold_until));
             ours.insert(row.id);
-            self.conversion(old, row);
+            self.conversion(old, row, joined);
         }
         let mut counted = BTreeSet::new();
         for projected in projection.redemptions {
@@ -191,8 +192,9 @@ impl Writer<'_> {
         })
     }
 
-    fn conversion(&mut self, old: Option<&conversion::Model>, row: conversion::Model) {
-        if old == Some(&row) {
+    /// One that another was joined to is told of even where it looks the same: the other's id now leads to it.
+    fn conversion(&mut self, old: Option<&conversion::Model>, row: conversion::Model, joined: bool) {
+        if old == Some(&row) && !joined {
             return;
         }
         self.news.push(News {

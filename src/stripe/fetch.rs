@@ -11,6 +11,7 @@ use super::{
     client::Stripe,
     evidence,
     facts::{Facts, Reading, Request, needs, read_object},
+    outcome::Reason,
     sales,
 };
 use crate::{
@@ -41,8 +42,8 @@ pub enum Fetched {
     Unreadable(String),
     /// Nothing could be learned.
     Ignored(&'static str),
-    /// Stripe does not answer now.
-    Later(String),
+    /// Stripe does not have it, or does not answer, now.
+    Later(Reason, String),
 }
 
 impl Fetcher {
@@ -111,11 +112,12 @@ impl Fetcher {
                     Answer::Facts(facts) => told.merge(*facts),
                     // What the event itself speaks of must be there: Stripe may lag, or the key be another account's.
                     Answer::Missing if root == Facts::default() || is_essential(&request, &root) => {
-                        return Ok(Fetched::Later(format!("{request}: Stripe has no such object")));
+                        let why = format!("{request}: Stripe has no such object");
+                        return Ok(Fetched::Later(Reason::NotFound, why));
                     }
                     Answer::Missing => {}
                     Answer::Unreadable(why) => return Ok(Fetched::Unreadable(why)),
-                    Answer::Later(why) => return Ok(Fetched::Later(why)),
+                    Answer::Later(why) => return Ok(Fetched::Later(Reason::Unanswered, why)),
                 }
                 asked.insert(request);
             }

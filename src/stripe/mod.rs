@@ -15,6 +15,7 @@ mod fold;
 pub mod inbox;
 mod limit;
 pub mod operations;
+mod outcome;
 pub mod process;
 pub mod projection;
 mod queue;

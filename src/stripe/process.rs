@@ -6,11 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use entity::{
-    id::EventId,
-    stripe_event::{self, EventStatus},
-    stripe_object,
-};
+use entity::{id::EventId, stripe_event, stripe_object};
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -18,7 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::{
     facts::{Facts, Reading, read_event},
     fetch::{Fetched, Fetcher},
-    fold, queue,
+    fold,
+    outcome::{Outcome, Reason},
+    queue,
 };
 use crate::{
     announce::FeedBell,
@@ -41,13 +39,12 @@ const FETCH_LEASE: TimeDelta = TimeDelta::seconds(15);
 const FETCHING: usize = 32;
 const WAITING: usize = 1024;
 const MAX_WAIT: Duration = Duration::from_secs(3);
-/// How long an event is tried that cannot be processed, and one that Stripe gives no answer for, before it is set aside.
-const MAX_FAULTY: TimeDelta = TimeDelta::hours(3);
-const MAX_UNANSWERED: TimeDelta = TimeDelta::days(3);
 /// How often a transaction is begun again because another worker was in the way.
 const MAX_CONFLICTS: usize = 10;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 const MAX_BACKOFF_SECONDS: i64 = 300;
+/// What becomes of an event whose facts are merged, but which could not be completed.
+const WITHOUT_KEY: Outcome = Outcome::Parked(Reason::NoKey);
 
 #[derive(Clone)]
 pub struct Processor {
@@ -116,8 +113,8 @@ impl Processor {
                     Ok(place) => sorted.to_fetch.push((event, reading, place)),
                     Err(_) => sorted.no_room.push(event.id),
                 },
-                Ok(Next::Done(status, why)) => sorted.done.entry((status, why)).or_default().push(event.id),
-                Err(error) => self.failed(&event, &error.to_string(), MAX_FAULTY).await?,
+                Ok(Next::Done(outcome, why)) => sorted.done.entry((outcome, why)).or_default().push(event.id),
+                Err(error) => self.failed(&event, Reason::Fault, &error.to_string()).await?,
             }
         }
         self.note(&sorted).await?;
@@ -132,9 +129,9 @@ impl Processor {
     async fn read(&self, event: &stripe_event::Model) -> Result<Next> {
         let parsed = serde_json::from_slice(&event.body).map_err(|error| error.to_string());
         let reading = match parsed.and_then(|value| read_event(&value).map_err(|error| error.to_string())) {
-            Ok(Reading::Nothing(why)) => return Ok(Next::Done(EventStatus::Ignored, why.to_owned())),
+            Ok(Reading::Nothing(why)) => return Ok(Next::Done(Outcome::Ignored, why.to_owned())),
             Ok(reading) => reading,
-            Err(why) => return Ok(Next::Done(EventStatus::Parked, why)),
+            Err(why) => return Ok(Next::Done(Outcome::Parked(Reason::Unreadable), why)),
         };
         match reading {
             Reading::Facts(facts) if self.fetcher.needs(feed(event), &facts, &facts).await?.is_empty() => {
@@ -148,9 +145,9 @@ impl Processor {
     async fn note(&self, sorted: &Sorted) -> Result<()> {
         let now = self.clock.now();
         let txn = self.db.begin().await?;
-        for ((status, why), ids) in &sorted.done {
-            count(*status, ids.len());
-            queue::close(&txn, ids.iter().copied(), *status, Some(why)).await?;
+        for ((outcome, why), ids) in &sorted.done {
+            outcome.count(ids.len());
+            queue::close(&txn, ids.iter().copied(), outcome.status(), Some(why)).await?;
         }
         if !sorted.to_fetch.is_empty() {
             let ids = sorted.to_fetch.iter().map(|(event, ..)| event.id);
@@ -181,13 +178,16 @@ impl Processor {
         let mut log = Vec::new();
         let complete = guarded(self.fetcher.complete(&event, reading, &mut log));
         let complete = tokio::time::timeout(FETCH_TIMEOUT, complete).await;
-        let fetched = complete.unwrap_or_else(|_| Ok(Fetched::Later("Stripe did not answer in time".into())));
+        let fetched = complete.unwrap_or_else(|_| {
+            let why = "Stripe did not answer in time".to_owned();
+            Ok(Fetched::Later(Reason::Unanswered, why))
+        });
         let (facts, park) = match fetched? {
             Fetched::Complete(facts) => (facts, None),
             Fetched::Without(facts, why) => (facts, Some(why)),
-            Fetched::Unreadable(why) => return self.finish(&event, EventStatus::Parked, &why).await,
-            Fetched::Ignored(why) => return self.finish(&event, EventStatus::Ignored, why).await,
-            Fetched::Later(why) => return self.failed(&event, &why, MAX_UNANSWERED).await,
+            Fetched::Unreadable(why) => return self.finish(&event, Outcome::Parked(Reason::Unreadable), &why).await,
+            Fetched::Ignored(why) => return self.finish(&event, Outcome::Ignored, why).await,
+            Fetched::Later(reason, why) => return self.failed(&event, reason, &why).await,
         };
         let told = Told {
             event,
@@ -211,7 +211,7 @@ impl Processor {
         tracing::debug!(%error, events = told.len(), "a batch was not committed; its events are tried one by one");
         for one in &told {
             if let Err(error) = self.fold_again(std::slice::from_ref(one)).await {
-                self.failed(&one.event, &error.to_string(), MAX_FAULTY).await?;
+                self.failed(&one.event, Reason::Fault, &error.to_string()).await?;
             }
         }
         Ok(())
@@ -244,9 +244,9 @@ impl Processor {
         let told_feeds = moved.write_in_txn(&txn, &self.clock).await?;
         txn.commit().await?;
         let parked = told.iter().filter(|one| one.park.is_some()).count();
-        count(EventStatus::Processed, told.len() - parked);
+        Outcome::Processed.count(told.len() - parked);
         if parked > 0 {
-            count(EventStatus::Parked, parked);
+            WITHOUT_KEY.count(parked);
         }
         if !told_feeds.is_empty() {
             self.bell.ring();
@@ -255,10 +255,10 @@ impl Processor {
     }
 
     /// Tries an event again later, or sets it aside when that went on for too long.
-    async fn failed(&self, event: &stripe_event::Model, why: &str, patience: TimeDelta) -> Result<()> {
+    async fn failed(&self, event: &stripe_event::Model, reason: Reason, why: &str) -> Result<()> {
         let now = self.clock.now();
-        if now - event.received_at > patience {
-            return self.finish(event, EventStatus::Parked, why).await;
+        if now - event.received_at > reason.patience() {
+            return self.finish(event, Outcome::Parked(reason), why).await;
         }
         let attempts = event.attempts + 1;
         tracing::warn!(event = %event.id, attempts, why, "an event was not processed; it will be tried again");
@@ -271,10 +271,10 @@ impl Processor {
     }
 
     /// Done with, without having told anything.
-    async fn finish(&self, event: &stripe_event::Model, status: EventStatus, why: &str) -> Result<()> {
-        count(status, 1);
+    async fn finish(&self, event: &stripe_event::Model, outcome: Outcome, why: &str) -> Result<()> {
+        outcome.count(1);
         let txn = self.db.begin().await?;
-        queue::close(&txn, [event.id], status, Some(why)).await?;
+        queue::close(&txn, [event.id], outcome.status(), Some(why)).await?;
         txn.commit().await?;
         Ok(())
     }
@@ -303,7 +303,7 @@ enum Next {
     Fold(Box<Facts>),
     Fetch(Reading),
     /// It is done with, and why.
-    Done(EventStatus, String),
+    Done(Outcome, String),
 }
 
 /// A batch, sorted by how to go on.
@@ -313,19 +313,7 @@ struct Sorted {
     to_fetch: Vec<(stripe_event::Model, Reading, OwnedSemaphorePermit)>,
     /// They would be fetched, but all places are taken.
     no_room: Vec<EventId>,
-    done: BTreeMap<(EventStatus, String), Vec<EventId>>,
-}
-
-fn count(status: EventStatus, events: usize) {
-    let outcome = match status {
-        EventStatus::Parked => "parked",
-        EventStatus::Ignored => "ignored",
-        EventStatus::Processed | EventStatus::Pending => "processed",
-    };
-    if status == EventStatus::Parked {
-        tracing::warn!(events, "events were set aside");
-    }
-    metrics::counter!("rekomi_inbox_processed_total", "outcome" => outcome).increment(events as u64);
+    done: BTreeMap<(Outcome, String), Vec<EventId>>,
 }
 
 fn feed(event: &stripe_event::Model) -> FeedName {
@@ -337,10 +325,10 @@ fn feed(event: &stripe_event::Model) -> FeedName {
 
 async fn mark_processed(txn: &impl ConnectionTrait, told: &[Told]) -> Result<()> {
     let clean = told.iter().filter(|one| one.park.is_none()).map(|one| one.event.id);
-    queue::close(txn, clean, EventStatus::Processed, None).await?;
+    queue::close(txn, clean, Outcome::Processed.status(), None).await?;
     for one in told {
         if let Some(why) = &one.park {
-            queue::close(txn, [one.event.id], EventStatus::Parked, Some(why)).await?;
+            queue::close(txn, [one.event.id], WITHOUT_KEY.status(), Some(why)).await?;
         }
     }
     Ok(())

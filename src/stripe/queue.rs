@@ -1,4 +1,4 @@
-//! How an event leaves the inbox's queue, or goes back into it. Many at once: one statement for all of a kind.
+//! How an event leaves the inbox's queue, or stays in it for later. Many at once: one statement for all of a kind.
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -67,21 +67,6 @@ pub async fn postpone(
         .col_expr(Column::NextAttemptAt, Expr::value(at))
         .col_expr(Column::Attempts, Expr::value(attempts))
         .col_expr(Column::LastError, Expr::value(why))
-        .exec(txn)
-        .await?;
-    Ok(())
-}
-
-/// To be done from the beginning, at `at`, whatever became of it before.
-pub async fn put_back(
-    txn: &impl ConnectionTrait,
-    ids: impl IntoIterator<Item = EventId>,
-    at: DateTime<Utc>,
-) -> Result<()> {
-    update(ids, NO_LEASE)
-        .col_expr(Column::Status, Expr::value(EventStatus::Pending))
-        .col_expr(Column::Attempts, Expr::value(0))
-        .col_expr(Column::NextAttemptAt, Expr::value(at))
         .exec(txn)
         .await?;
     Ok(())

@@ -49,6 +49,8 @@ both! {
             "deleteCampaignCoupon: coupon.deleted",
             "mintAffiliateCode: code.minted",
             "reactivateAffiliateCode: code.reactivated",
+            "replayParkedStripeEvents: event.replayed",
+            "replayStripeEvent: event.replayed",
             "revokeApiKey: api_key.revoked",
             "rotateApiKey: api_key.created, api_key.rotated",
             "updateAffiliateStatus: affiliate.status_changed",

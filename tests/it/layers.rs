@@ -218,6 +218,7 @@ fn the_domain_comes_to_tenants_rows_by_the_one_door() {
         "conversion",
         "api_key",
         "audit_entry",
+        "stripe_event",
     ]
     .map(|table| format!(" {table}::Entity::find"));
     let tables: Vec<&str> = tables.iter().map(String::as_str).collect();

@@ -23,6 +23,8 @@ const STATS: &str = "codeRedemptionStats(first: N) { nodes {
     redemptions revenue { amount } lastRedeemedAt code { code affiliate { name balance { amount } } coupon { name campaign { name } } } } }";
 const CODES: &str = "affiliateCodes(first: N) { nodes { code redemptionCount stripeSync { status } affiliate { name } coupon { name stripeSync { status } } } }";
 
+const EVENTS: &str = "stripeEvents(first: N) { nodes { stripeId status lastError payload } }";
+
 /// The SELECTs in the log that are not the workers' nor the token's.
 fn selects(log: &str) -> Vec<String> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -116,6 +118,15 @@ on_both! {
                 let statements = cost(&server, &ana, &of(list, rows), 6).await;
                 assert!(statements.len() <= most, "{rows} rows: {statements:#?}");
             }
+        }
+        let olivia = server.caller(home.token("owner"));
+        for rows in [1, 5, 50] {
+            let statements = cost(&server, &olivia, &of(EVENTS, rows), 2).await;
+            assert_eq!(
+                statements.len(),
+                2,
+                "the page, and one for all bodies: {rows} rows: {statements:#?}"
+            );
         }
     }
 }

@@ -67,10 +67,19 @@ async fn actors(app: &TestApp) -> Vec<Actor> {
     let mut of_sarah = brands.clone();
     of_sarah.push(("another affiliate's", neighbour));
     // Whoever has a test token must not reach what is live.
-    let of_test: World = ["coupon", "code", "text", "conversion", "api_key", "feed"]
-        .iter()
-        .map(|name| ((*name).to_owned(), own[*name].clone()))
-        .collect();
+    let of_test: World = [
+        "coupon",
+        "code",
+        "text",
+        "conversion",
+        "api_key",
+        "feed",
+        "event",
+        "stripe_event",
+    ]
+    .iter()
+    .map(|name| ((*name).to_owned(), own[*name].clone()))
+    .collect();
     let mut test_world = own.clone();
     test_world.extend(test);
     let mut sarahs = own.clone();

@@ -46,7 +46,7 @@ fn list(field: &'static str, arguments: Value) -> Vec<Specimen> {
 
 fn conversion_filter() -> Value {
     json!({
-        "attributionMethod": ["COUPON"], "status": ["PENDING"], "kind": ["ACQUISITION"],
+        "attributionMethod": ["COUPON"], "status": ["PENDING", "PARTIALLY_REFUNDED"], "kind": ["ACQUISITION"],
         "campaignId": "$campaign", "affiliateId": "$affiliate", "codeId": "$code", "couponCode": "$text",
         "occurredFrom": "2020-01-01T00:00:00Z", "occurredBefore": "2040-01-01T00:00:00Z",
     })
@@ -61,6 +61,7 @@ pub fn queries() -> Vec<Specimen> {
         "$conversion",
         "$api_key",
         "$audit",
+        "$event",
     ]
     .map(|id| specimen("Query", "node", json!({ "id": id })))
     .into();
@@ -69,6 +70,7 @@ pub fn queries() -> Vec<Specimen> {
         specimen("Query", "affiliate", json!({ "id": "$affiliate" })),
         specimen("Query", "conversion", json!({ "id": "$conversion" })),
         specimen("Query", "feedCursor", json!({})),
+        specimen("Query", "stripeInbox", json!({})),
     ]);
     all.extend(list("campaigns", json!({})));
     all.extend(list("affiliates", json!({})));
@@ -92,6 +94,11 @@ pub fn queries() -> Vec<Specimen> {
         "from": "2020-01-01T00:00:00Z", "before": "2040-01-01T00:00:00Z",
     });
     all.extend(list("auditLog", json!({ "filter": log })));
+    let events = json!({
+        "status": ["PROCESSED", "PENDING"], "type": "invoice.paid", "stripeId": "$stripe_event",
+        "receivedFrom": "2020-01-01T00:00:00Z", "receivedBefore": "2040-01-01T00:00:00Z",
+    });
+    all.extend(list("stripeEvents", json!({ "filter": events })));
     all
 }
 
@@ -151,15 +158,19 @@ pub fn mutations() -> Vec<Specimen> {
         ),
         mutation("rotateApiKey", json!({ "id": "$api_key", "overlapHours": 1 })),
         mutation("revokeApiKey", json!({ "id": "$api_key" })),
+        mutation("replayStripeEvent", json!({ "id": "$event" })),
+        mutation(
+            "replayParkedStripeEvents",
+            json!({ "type": "invoice.paid", "limit": 10 }),
+        ),
     ]
 }
 
 pub fn subscriptions() -> Vec<Specimen> {
-    vec![specimen(
-        "Subscription",
-        "conversionCreated",
-        json!({ "after": "$feed", "filter": conversion_filter() }),
-    )]
+    let arguments = json!({ "after": "$feed", "filter": conversion_filter() });
+    ["conversionCreated", "conversionUpdated"]
+        .map(|field| specimen("Subscription", field, arguments.clone()))
+        .into()
 }
 
 impl Specimen {

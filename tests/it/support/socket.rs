@@ -57,11 +57,17 @@ impl Socket {
         self.stream.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// Subscribes to new conversions, and waits until the subscription stands: a subscription has no acknowledgement,
-    /// so a query is sent behind it on the same socket, and then answers come in order.
+    /// Subscribes to new conversions.
     pub async fn listen(&mut self, id: &str, arguments: &str) {
+        self.listen_to("conversionCreated", id, arguments).await;
+    }
+
+    /// Subscribes to what the feed tells of conversions.
+    pub async fn listen_to(&mut self, field: &str, id: &str, arguments: &str) {
         let query = format!(
-            "subscription {{ conversionCreated{arguments} {{ cursor conversion {{ id couponCode kind affiliate {{ name }} }} }} }}"
+            "subscription {{ {field}{arguments} {{ cursor conversion {{ id kind status couponCode amountPending affiliate {{ name }} \
+             amount {{ minorUnits currency }} tax {{ minorUnits }} refundedAmount {{ minorUnits }} \
+             commission {{ minorUnits currency }} }} }} }}"
         );
         self.send(json!({ "id": id, "type": "subscribe", "payload": { "query": query } }))
             .await;
@@ -97,7 +103,10 @@ impl Socket {
                     (&json!("next"), &json!(id)),
                     "{message}"
                 );
-                let event = message["payload"]["data"]["conversionCreated"].take();
+                let told = message["payload"]["data"]
+                    .as_object_mut()
+                    .and_then(|data| data.values_mut().next());
+                let event = told.map(Value::take).unwrap_or_default();
                 assert!(event.is_object(), "{message}");
                 (
                     event["cursor"].as_str().unwrap().to_owned(),

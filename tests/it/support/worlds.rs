@@ -3,9 +3,9 @@
 use entity::code;
 use rekomi::auth::{Role, jwt::Mode};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Caller, CampaignSpec, CouponSpec, Promo, Shape, TestApp, app::Brand, cast, operations::World};
+use super::{Caller, CampaignSpec, CouponSpec, Paid, Promo, Shape, TestApp, app::Brand, cast, operations::World};
 
 fn world<const N: usize>(entries: [(&str, &str); N]) -> World {
     entries.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
@@ -17,7 +17,7 @@ fn text(name: &str) -> String {
 }
 
 impl TestApp {
-    /// A whole stage of a brand's own, told apart from others by its name, with a sale and a key.
+    /// A whole stage of a brand's own, told apart from others by its name, with a sale that was refunded in part, and a key.
     pub async fn world(&self, brand: &Brand, name: &str) -> World {
         let owner = self.caller(self.token_of(brand, Role::Owner, None, None));
         let campaign = owner.campaign(CampaignSpec::default()).await;
@@ -25,9 +25,13 @@ impl TestApp {
         let other = owner.new_affiliate(&format!("{name} two"), &[&campaign]).await;
         let coupon = owner.coupon(&campaign, CouponSpec::default()).await;
         let code = owner.mint(&coupon, &affiliate, &text(name)).await;
-        let sale = self.sale().promo(brand.promo(&text(name))).build();
+        let mut sale = self.sale().promo(brand.promo(&text(name))).build();
         sale.sync(&brand.stripe);
         self.deliver_to(brand, &sale.start(Shape::Endive)).await;
+        let refund = sale.refund(Shape::Endive, Some(1000), Paid::First);
+        sale.sync(&brand.stripe);
+        self.deliver_to(brand, &refund).await;
+        self.deliver_to(brand, [&unreadable(name, true)]).await;
         let mut world = world([
             ("campaign", &campaign),
             ("affiliate", &affiliate),
@@ -40,6 +44,7 @@ impl TestApp {
         ]);
         world.extend(sold(&owner, &code).await);
         world.extend(kept(&owner).await);
+        world.extend(received(&owner).await);
         world.extend(cursors(&owner).await);
         world
     }
@@ -74,9 +79,11 @@ impl TestApp {
         let promo = Promo::percent("promo_test", "TESTMODE", "co_test", 2000);
         let sale = self.sale().promo(promo).test_mode().build();
         self.deliver(&sale.start(Shape::Acacia)).await;
+        self.deliver([&unreadable("test mode", false)]).await;
         let mut world = world([("coupon", &coupon), ("code", &code), ("text", "TESTMODE")]);
         world.extend(sold(&owner, &code).await);
         world.extend(kept(&owner).await);
+        world.extend(received(&owner).await);
         world.extend(cursors(&owner).await);
         // What concerns both modes is seen in both.
         for both in ["audit", "cursor:campaigns", "cursor:affiliates", "cursor:auditLog"] {
@@ -130,6 +137,23 @@ async fn sold(owner: &Caller, code: &str) -> World {
     ])
 }
 
+/// An event that is parked.
+fn unreadable(name: &str, livemode: bool) -> Value {
+    json!({ "id": format!("evt_of_{name}"), "type": "invoice.paid", "livemode": livemode, "data": { "object": {} } })
+}
+
+/// The event that told of the sale: our id of it, and Stripe's.
+async fn received(owner: &Caller) -> World {
+    let filter = "{ status: [PROCESSED], type: \"invoice.paid\" }";
+    let query = format!("{{ stripeEvents(first: 1, filter: {filter}) {{ nodes {{ id stripeId }} }} }}");
+    let data = owner.query(&query).await;
+    let event = &data["stripeEvents"]["nodes"][0];
+    world([
+        ("event", &cast::id(event)),
+        ("stripe_event", event["stripeId"].as_str().unwrap()),
+    ])
+}
+
 /// A key, an entry of the log, and who is in it.
 async fn kept(owner: &Caller) -> World {
     let input = json!({ "name": "Kept", "scopes": ["READ"] });
@@ -151,6 +175,7 @@ async fn cursors(caller: &Caller) -> World {
         "codeRedemptionStats",
         "apiKeys",
         "auditLog",
+        "stripeEvents",
     ] {
         let answer = caller
             .ask(&format!("{{ {list} {{ edges {{ cursor }} }} }}"), json!({}))
