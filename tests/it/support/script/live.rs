@@ -1,0 +1,277 @@
+//! Lives through a script, step by step; what happens is told as it happens.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::TimeDelta;
+use rekomi::{
+    clock::Clock,
+    standin::{
+        DisputeStep, Paid, Promo, SaleBuilder, Shape,
+        sales::{Bill, CreditTo, Discount, Dispute},
+    },
+};
+use serde_json::Value;
+
+use super::{
+    super::app::NOON,
+    Code, Missing, Script, Start, Step,
+    codes::Owner,
+    sale::{Sale, clock_at},
+};
+
+const DAY: i64 = 86_400;
+const MONTH: i64 = 30 * DAY;
+
+/// A sale as far as it has been lived.
+pub struct Lived {
+    pub script: Script,
+    pub sale: Sale,
+    /// In the order of the sale's discounts.
+    pub codes: Vec<Code>,
+    /// How many of them were there at the start.
+    pub at_start: usize,
+    pub events: Vec<Value>,
+    /// How many of the events were told already.
+    pub told: usize,
+    /// How many of the script's steps are done.
+    pub steps: usize,
+    promos: Arc<BTreeMap<Code, Promo>>,
+    clock: Clock,
+    shapes: std::iter::Cycle<std::vec::IntoIter<Shape>>,
+}
+
+impl Lived {
+    /// Starts. The number keeps sales that are told together apart in time.
+    pub fn start(script: &Script, number: usize, promos: &Arc<BTreeMap<Code, Promo>>) -> Self {
+        let created = NOON + i64::try_from(number % 3600).unwrap();
+        let clock = clock_at(created);
+        let mut codes = Vec::new();
+        for code in &script.codes {
+            if script.takes(*code) && !codes.contains(code) {
+                codes.push(*code);
+            }
+        }
+        let mut lived = Self {
+            sale: Sale::start(script.builder(&clock, &codes, promos), script.start),
+            at_start: codes.len(),
+            codes,
+            events: Vec::new(),
+            told: 0,
+            steps: 0,
+            promos: promos.clone(),
+            clock,
+            shapes: script.shapes.clone().into_iter().cycle(),
+            script: script.clone(),
+        };
+        for _ in 0..lived.endpoints() {
+            let Self { sale, shapes, .. } = &mut lived;
+            let missing = script.missing_at_start();
+            let started = sale.started(script.start, missing, || shapes.next().unwrap_or(Shape::Endive));
+            lived.events.extend(started);
+        }
+        lived
+    }
+
+    /// Lives on, for this many steps at most.
+    pub fn live(&mut self, steps: usize) {
+        for step in self.script.steps.clone().into_iter().skip(self.steps).take(steps) {
+            self.steps += 1;
+            self.step(step);
+        }
+    }
+
+    /// Now, as the customer's side of it sees the time. Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+
+    fn step(&mut self, step: Step) {
+        let at_once = matches!(step, Step::DisputeAtOnce(of, step) if self.is_told_in_order(of, step));
+        self.pass(i64::from(!at_once));
+        match step {
+            Step::Renew => self.renew(),
+            Step::Redeem(code) => self.redeem(code),
+            Step::Refund(of, part) => self.refund(of, part, None),
+            Step::Credit(of, part, to) => self.refund(of, part, Some(to)),
+            Step::RefundFails(of) => self.refund_fails(of),
+            Step::Dispute(of, step, part) => self.dispute(of, step, part),
+            Step::DisputeAtOnce(of, step) => self.dispute(of, step, 100),
+        }
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.clock.advance(TimeDelta::seconds(seconds.max(0)));
+    }
+
+    fn renew(&mut self) {
+        let Sale::Subscription(sale) = &mut self.sale else {
+            return;
+        };
+        let at = sale.facts.created + i64::try_from(sale.bills.len()).unwrap() * MONTH;
+        let number = sale.renew_at(at);
+        self.pass(at - self.now());
+        for _ in 0..self.endpoints() {
+            let (invoice, payment) = (self.shape(), self.shape());
+            let Sale::Subscription(sale) = &self.sale else { return };
+            self.events.push(sale.renewal_paid(number, invoice));
+            if self.script.missing != Missing::InvoicePaymentPaid {
+                self.events
+                    .extend(sale.invoice_payment_paid_for(payment, Paid::Renewal(number)));
+            }
+        }
+    }
+
+    /// What is redeemed within a day of the start is taken for a part of it.
+    fn redeem(&mut self, code: Code) {
+        if !self.script.takes(code) || self.codes.contains(&code) || !matches!(self.sale, Sale::Subscription(_)) {
+            return;
+        }
+        self.pass(2 * DAY);
+        self.codes.push(code);
+        let discount = Discount {
+            id: format!("di_1{}", self.clock.new_id().simple()),
+            promo: self.promos[&code].clone(),
+            start: self.now(),
+        };
+        self.sale.facts_mut().discounts.push(discount);
+    }
+
+    /// Refunds, or writes a credit note.
+    fn refund(&mut self, of: usize, part: i64, credit: Option<CreditTo>) {
+        let paid = self.payment(of);
+        let bill = self.sale.bill(paid);
+        let left = bill.total() - bill.refunded() - outside_stripe(bill);
+        let amount = if part == 100 {
+            left
+        } else {
+            (bill.total() * part / 100).min(left)
+        };
+        if amount <= 0 || (credit.is_some() && bill.invoice.is_none()) {
+            return;
+        }
+        let shape = self.shape();
+        let events = match credit {
+            None => self.sale.refund(shape, amount, paid),
+            Some(to) => self.sale.credit(shape, amount, to, paid),
+        };
+        let missed = match self.script.missing {
+            Missing::ChargeRefunded => "charge.refunded",
+            Missing::RefundCreated => "refund.created",
+            _ => "",
+        };
+        self.events
+            .extend(events.into_iter().filter(|event| event["type"] != missed));
+    }
+
+    fn refund_fails(&mut self, of: usize) {
+        let paid = self.payment(of);
+        if self.sale.bill(paid).refunds.last().is_some_and(|refund| !refund.failed) {
+            let shape = self.shape();
+            self.events.extend(self.sale.refund_fails(shape, paid));
+        }
+    }
+
+    fn dispute(&mut self, of: usize, step: DisputeStep, part: i64) {
+        let paid = self.payment(of);
+        let bill = self.sale.bill(paid);
+        if can_happen(bill, step) {
+            let amount = (bill.total() * part / 100).max(1);
+            let shape = self.shape();
+            self.events.push(self.sale.dispute(shape, step, amount, paid));
+        }
+    }
+
+    /// Within a second the further state is the later.
+    fn is_told_in_order(&self, of: usize, step: DisputeStep) -> bool {
+        let dispute = self.sale.bill(self.payment(of)).dispute.as_ref();
+        match step {
+            DisputeStep::Lost | DisputeStep::Won | DisputeStep::FundsReinstated => true,
+            DisputeStep::FundsWithdrawn => dispute.is_some_and(|dispute| dispute.movements.is_empty()),
+            _ => false,
+        }
+    }
+
+    fn payment(&self, back: usize) -> Paid {
+        match (self.sale.bills().len() - 1).saturating_sub(back) {
+            0 => Paid::First,
+            number => Paid::Renewal(number),
+        }
+    }
+
+    fn shape(&mut self) -> Shape {
+        self.shapes.next().unwrap_or(Shape::Endive)
+    }
+
+    fn endpoints(&self) -> usize {
+        1 + usize::from(self.script.two_endpoints)
+    }
+}
+
+impl Script {
+    fn builder(&self, clock: &Clock, codes: &[Code], promos: &BTreeMap<Code, Promo>) -> SaleBuilder {
+        let mut builder = SaleBuilder::new(clock).price(self.price).tax(self.tax);
+        for code in codes {
+            builder = builder.promo(promos[code].clone());
+        }
+        if self.yen {
+            builder = builder.currency("jpy");
+        }
+        if self.buyer_is_sarah {
+            builder = builder.email(Owner::Sarah.email());
+        }
+        if self.line_level {
+            builder = builder.line_level();
+        }
+        builder
+    }
+
+    fn takes(&self, code: Code) -> bool {
+        !(self.yen && code.is_in_dollars())
+    }
+
+    /// What nothing else would tell is not missing.
+    fn missing_at_start(&self) -> Missing {
+        match (self.start, self.missing) {
+            (Start::Trial, Missing::SubscriptionCreated | Missing::FirstInvoicePaid)
+            | (Start::OneOff, Missing::SessionCompleted)
+            | (Start::OneOffWithInvoice, Missing::FirstInvoicePaid) => Missing::Nothing,
+            (_, missing) => missing,
+        }
+    }
+}
+
+/// Minor units that credit notes gave back outside Stripe.
+pub fn outside_stripe(bill: &Bill) -> i64 {
+    let notes = bill.credit_notes.iter();
+    let outside = notes.filter(|note| note.to == CreditTo::OutsideStripe);
+    outside.map(|note| note.amount).sum()
+}
+
+/// Minor units that the bank took of a dispute, and those that it has not given back.
+pub fn taken_and_left(dispute: &Dispute) -> (i64, i64) {
+    let moved = || dispute.movements.iter().map(|movement| movement.amount);
+    let taken: i64 = moved().filter(|amount| *amount < 0).map(|amount| -amount).sum();
+    (taken, -moved().sum::<i64>())
+}
+
+fn can_happen(bill: &Bill, step: DisputeStep) -> bool {
+    use DisputeStep::{
+        Appealed, Created, FundsReinstated, FundsWithdrawn, Inquiry, InquiryClosed, Lost, PartReinstated, Prevented,
+        UnderReview, Won,
+    };
+    let Some(dispute) = &bill.dispute else {
+        return bill.is_charged() && matches!(step, Created | Inquiry | Prevented);
+    };
+    let (_, left) = taken_and_left(dispute);
+    let is = |states: &[&str]| states.contains(&dispute.status);
+    match step {
+        Created | Inquiry | Prevented => false,
+        InquiryClosed => is(&["warning_needs_response"]),
+        FundsWithdrawn => left == 0 && is(&["warning_needs_response", "needs_response", "under_review"]),
+        UnderReview => is(&["needs_response"]),
+        Won | Lost => is(&["needs_response", "under_review", "appeal_under_review"]),
+        Appealed => is(&["lost"]),
+        FundsReinstated => left > 0,
+        PartReinstated(amount) => amount < left,
+    }
+}

@@ -1,0 +1,112 @@
+//! Scripts of sales: what happened, in a form that can be generated, shrunk and pasted. [`Lived`] makes the events of
+//! one, [`should_stand`] says what must come of it by arithmetic of its own, and [`told`] folds its events without a
+//! database.
+
+mod answers;
+pub mod codes;
+mod generate;
+mod live;
+mod oracle;
+mod pure;
+mod sale;
+
+use rekomi::standin::{DisputeStep, Shape, sales::CreditTo};
+
+pub use codes::Code;
+pub use generate::{histories, runner, scripts, seed};
+pub use live::Lived;
+pub use oracle::{Line, line, redemption, should_stand};
+pub use pure::{Telling, told};
+
+/// A sale's whole life.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Minor units a month, before discounts.
+    pub price: i64,
+    /// Minor units, on top.
+    pub tax: i64,
+    pub yen: bool,
+    pub start: Start,
+    /// The discounts sit on the lines of a subscription's invoices.
+    pub line_level: bool,
+    /// The customer is Sarah herself.
+    pub buyer_is_sarah: bool,
+    pub codes: Vec<Code>,
+    /// The shapes that the events come in, in turn.
+    pub shapes: Vec<Shape>,
+    /// There are two endpoints: what can be told again is told again, in the next shape.
+    pub two_endpoints: bool,
+    pub missing: Missing,
+    pub steps: Vec<Step>,
+}
+
+/// How a sale starts: as a subscription, or once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Active,
+    /// The payment takes a moment: `customer.subscription.created` says so, and `updated` that it is through.
+    Incomplete,
+    Trial,
+    OneOff,
+    OneOffWithInvoice,
+    /// The payment takes days.
+    OneOffDelayed,
+}
+
+/// What the account's endpoint does not get, and the rest makes up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    Nothing,
+    SubscriptionCreated,
+    FirstInvoicePaid,
+    InvoicePaymentPaid,
+    SessionCompleted,
+    ChargeRefunded,
+    RefundCreated,
+}
+
+/// What happens to a sale. Payments are counted from the latest, 0, back; what cannot happen does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Renew,
+    /// Another code is redeemed, and is on the invoices from the next on, as its coupon says.
+    Redeem(Code),
+    /// A part of a payment in percent; of 100 all that is left.
+    Refund(usize, i64),
+    /// The same by a credit note of its invoice.
+    Credit(usize, i64, CreditTo),
+    /// The payment's last refund.
+    RefundFails(usize),
+    /// The next step of the payment's dispute; the first is about a part of the payment in percent.
+    Dispute(usize, DisputeStep, i64),
+    /// The same, within the second of what came before, where the order of states still tells which was the last.
+    DisputeAtOnce(usize, DisputeStep),
+}
+
+impl Script {
+    pub fn is_subscription(&self) -> bool {
+        matches!(self.start, Start::Active | Start::Incomplete | Start::Trial)
+    }
+
+    /// What scripts shrink to: somebody subscribes for 50.00 USD a month, without a code.
+    pub fn plain() -> Self {
+        Self {
+            price: 5000,
+            tax: 0,
+            yen: false,
+            start: Start::Active,
+            line_level: false,
+            buyer_is_sarah: false,
+            codes: vec![],
+            shapes: vec![Shape::V2020_08_27],
+            two_endpoints: false,
+            missing: Missing::Nothing,
+            steps: vec![],
+        }
+    }
+}
+
+/// The script as a test would hold it.
+pub fn as_code(script: &Script) -> String {
+    format!("{script:?}").replace('[', "vec![")
+}

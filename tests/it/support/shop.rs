@@ -1,0 +1,285 @@
+//! Servers on one database that are told of many sales at once, and die now and then.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    str::FromStr,
+    sync::{Arc, Mutex as Cell},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{
+    code, conversion,
+    id::{CodeId, ConversionId},
+    ledger_entry::{self, EntryKind},
+    redemption,
+    stripe_event::{self, EventStatus},
+};
+use futures_util::{StreamExt, stream};
+use rekomi::{
+    clock::Clock,
+    db::{DatabaseUrl, Db, Reader},
+    standin::{Promo, StandIn, sign},
+};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::{
+    TestApp,
+    app::{Brand, http},
+    database::Database,
+    instance::settings,
+    mortal::Mortal,
+    rng::Rng,
+    script::{self, Code, Lived},
+};
+
+/// How many deliveries are under way at once.
+const AT_ONCE: usize = 24;
+/// Longer than anything is leased for.
+const LEASES_END: TimeDelta = TimeDelta::seconds(16);
+/// How long the inbox of a round may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub struct Shop {
+    pub database: Database,
+    pub acme: Brand,
+    pub promos: Arc<BTreeMap<Code, Promo>>,
+    codes: BTreeMap<CodeId, String>,
+    settings: HashMap<&'static str, String>,
+    clock: Clock,
+    db: Db,
+    http: reqwest::Client,
+    servers: Mutex<Vec<Mortal>>,
+    bases: Cell<Vec<String>>,
+    standin: StandIn,
+}
+
+impl Shop {
+    /// One server on SQLite, two on PostgreSQL.
+    pub async fn open(database: Database) -> Self {
+        let app = TestApp::start(database).await;
+        script::codes::set_stage(&app).await;
+        // Whatever is told has happened before.
+        app.pass(TimeDelta::days(3 * 365));
+        let TestApp {
+            instance,
+            clock,
+            standin,
+            database,
+            acme,
+            ..
+        } = app;
+        instance.stop().await;
+        let settings = settings(&database, &standin);
+        let mut servers = Vec::new();
+        for _ in 0..1 + usize::from(database.is_postgres()) {
+            servers.push(Mortal::start(&settings, &clock).await);
+        }
+        let db = Db::open(&DatabaseUrl::from_str(&database.url).unwrap()).await.unwrap();
+        let codes = code::Entity::find().all(db.reader()).await.unwrap();
+        let promo = |code: Code| match code.owned() {
+            Some(_) => acme.promo(&code.text()),
+            None => code.promo(),
+        };
+        Self {
+            promos: Arc::new(Code::ALL.map(|code| (code, promo(code))).into()),
+            codes: codes.into_iter().map(|row| (row.id, row.code)).collect(),
+            bases: Cell::new(servers.iter().map(|server| server.base.clone()).collect()),
+            servers: Mutex::new(servers),
+            http: http(),
+            db,
+            clock,
+            settings,
+            standin,
+            acme,
+            database,
+        }
+    }
+
+    /// Stops in good order; the database is left.
+    pub async fn close(self) -> Database {
+        for server in self.servers.into_inner() {
+            server.stop().await;
+        }
+        self.standin.stop().await;
+        self.db.close().await;
+        self.database
+    }
+
+    pub fn db(&self) -> &Reader {
+        self.db.reader()
+    }
+
+    /// Delivers events in batches of all sizes, until each is acknowledged; some of the batches are the last that a
+    /// server sees. Then waits for the end of the inbox. How often a server died is given back.
+    pub async fn tell(&self, mut events: Vec<Value>, rng: &mut Rng) -> usize {
+        // What Stripe is asked now is later than all that it was asked before.
+        self.clock.advance(TimeDelta::minutes(1));
+        let mut deaths = 0;
+        while !events.is_empty() {
+            let size = if rng.below(4) == 0 {
+                rng.below(8)
+            } else {
+                rng.below(400)
+            };
+            let size = (1 + size).min(events.len());
+            let batch: Vec<Value> = events.drain(..size).collect();
+            let dies = (rng.below(6) == 0).then(|| rng.below(size));
+            deaths += usize::from(dies.is_some());
+            // Stripe comes again with what was not acknowledged.
+            events.extend(self.post(batch, dies, rng).await);
+        }
+        if rng.below(2) == 0 {
+            deaths += 1;
+            self.die(rng.below(2)).await;
+        }
+        self.settle().await;
+        deaths
+    }
+
+    /// Posts a batch; a server dies after this many answers. What was not acknowledged is given back.
+    async fn post(&self, batch: Vec<Value>, dies: Option<usize>, rng: &mut Rng) -> Vec<Value> {
+        let batch = batch.into_iter().map(|event| (rng.below(2), event));
+        let batch: Vec<_> = batch.collect();
+        let mut posts = stream::iter(batch)
+            .map(async |(server, event)| (self.acknowledged(server, &event).await, event))
+            .buffer_unordered(AT_ONCE);
+        let (mut refused, mut answers) = (Vec::new(), 0);
+        while let Some((acknowledged, event)) = posts.next().await {
+            if !acknowledged {
+                refused.push(event);
+            }
+            if dies == Some(answers) {
+                self.die(answers).await;
+            }
+            answers += 1;
+        }
+        refused
+    }
+
+    async fn acknowledged(&self, server: usize, event: &Value) -> bool {
+        let base = {
+            let bases = self.bases.lock().unwrap();
+            bases[server % bases.len()].clone()
+        };
+        let body = event.to_string();
+        let signature = sign(body.as_bytes(), &self.acme.webhook_secret, self.clock.now().timestamp());
+        let post = self.http.post(format!("{base}{}", self.acme.webhook()));
+        let answer = post.header("stripe-signature", signature).body(body).send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// One of the servers dies, and another takes its place.
+    async fn die(&self, which: usize) {
+        let mut servers = self.servers.lock().await;
+        let which = which % servers.len();
+        servers.swap_remove(which).die().await;
+        let server = Mortal::start(&self.settings, &self.clock).await;
+        let base = server.base.clone();
+        servers.push(server);
+        let mut bases = self.bases.lock().unwrap();
+        bases.swap_remove(which);
+        bases.push(base);
+        self.clock.advance(LEASES_END);
+    }
+
+    /// Waits until nothing in the inbox is pending; what waits for its next attempt gets its time at once.
+    async fn settle(&self) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while let Some(due) = self.next_pending().await {
+            self.clock.advance((due - self.clock.now()).max(TimeDelta::zero()));
+            assert!(tokio::time::Instant::now() < end, "the inbox is never empty");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let parked = stripe_event::Entity::find().filter(stripe_event::Column::Status.eq(EventStatus::Parked));
+        assert_eq!(parked.count(self.db()).await.unwrap(), 0, "events are set aside");
+    }
+
+    async fn next_pending(&self) -> Option<DateTime<Utc>> {
+        let pending = stripe_event::Entity::find().filter(stripe_event::Column::Status.eq(EventStatus::Pending));
+        let last = pending.order_by_desc(stripe_event::Column::NextAttemptAt);
+        last.one(self.db()).await.unwrap().map(|event| event.next_attempt_at)
+    }
+
+    /// What stands for each of these sales: a line for each conversion and each redemption, sorted.
+    pub async fn stands(&self, sales: &[Lived]) -> Vec<Vec<String>> {
+        let mut lines = Vec::new();
+        for some in sales.chunks(100) {
+            lines.extend(self.stands_for(some).await);
+        }
+        lines
+    }
+
+    async fn stands_for(&self, sales: &[Lived]) -> Vec<Vec<String>> {
+        let mut owner = BTreeMap::new();
+        for (number, sale) in sales.iter().enumerate() {
+            owner.extend(sale.sale.names().into_iter().map(|part| (part, number)));
+        }
+        let conversions = conversion::Entity::find()
+            .filter(conversion::Column::Part.is_in(owner.keys()))
+            .filter(conversion::Column::MergedInto.is_null());
+        let conversions = conversions.all(self.db()).await.unwrap();
+        let mut sums = self.sums(&conversions).await;
+        let mut lines = vec![Vec::new(); sales.len()];
+        for row in conversions {
+            let number = owner[&row.part];
+            let sums = sums.remove(&row.id).unwrap_or_default();
+            lines[number].push(conversion_line(&sales[number], &row, sums));
+        }
+        let redemptions = redemption::Entity::find().filter(redemption::Column::Usage.is_in(owner.keys()));
+        for row in redemptions.all(self.db()).await.unwrap() {
+            let number = owner[&row.usage];
+            let counted = sales[number].number(&row.part);
+            lines[number].push(script::redemption(&self.codes[&row.code_id], counted, row.refunded));
+        }
+        lines.iter_mut().for_each(|lines| lines.sort());
+        lines
+    }
+
+    /// The sums of the ledger that are not nothing, by conversion.
+    async fn sums(&self, conversions: &[conversion::Model]) -> BTreeMap<ConversionId, Sums> {
+        let mut sums: BTreeMap<ConversionId, Sums> = BTreeMap::new();
+        let ids = conversions.iter().map(|row| row.id);
+        let entries = ledger_entry::Entity::find().filter(ledger_entry::Column::ConversionId.is_in(ids));
+        for entry in entries.all(self.db()).await.unwrap() {
+            let slot = (entry.affiliate_id, entry.kind, entry.currency);
+            *sums.entry(entry.conversion_id).or_default().entry(slot).or_default() += entry.amount;
+        }
+        sums.values_mut().for_each(|sums| sums.retain(|_, sum| *sum != 0));
+        sums
+    }
+}
+
+type Sums = BTreeMap<(entity::id::AffiliateId, EntryKind, String), i64>;
+
+/// What the ledger has beside the two sums of the credited affiliate is shown too: it should be nothing.
+fn conversion_line(sale: &Lived, row: &conversion::Model, mut sums: Sums) -> String {
+    let mut sum = |kind| {
+        let slot = (row.affiliate_id, kind, row.commission_currency.clone());
+        sums.remove(&slot).unwrap_or(0)
+    };
+    let (earned, clawed_back) = (sum(EntryKind::Commission), -sum(EntryKind::Clawback));
+    let mut line = script::line(&script::Line {
+        number: sale.number(&row.part),
+        kind: &format!("{:?}", row.kind),
+        at: row.occurred_at.timestamp(),
+        status: &format!("{:?}", row.status),
+        code: row.coupon_code.as_deref().unwrap_or_default(),
+        amount: row.amount,
+        tax: row.tax,
+        refunded: row.refunded_amount,
+        currency: &row.currency,
+        earned,
+        clawed_back,
+        earned_in: &row.commission_currency,
+    });
+    if row.amount_pending {
+        line += ", amount pending";
+    }
+    for (slot, sum) in sums {
+        line += &format!(", and {sum} of {slot:?}");
+    }
+    line
+}
