@@ -31,7 +31,26 @@ impl Lived {
                 })
             };
             let refunds: Vec<Value> = bill.refunds.iter().map(refund).collect();
+            for refund in &refunds {
+                let id = refund["id"].as_str().unwrap().to_owned();
+                answers.insert(Request::Refund(id), refund.clone());
+            }
+            let charge = json!({
+                "id": bill.charge, "amount_captured": bill.total(), "amount_refunded": bill.refunded(),
+                "payment_intent": bill.payment_intent, "refunds": { "data": refunds },
+            });
+            answers.insert(Request::Charge(bill.charge.clone()), charge);
             answers.insert(Request::Refunds(bill.charge.clone()), json!({ "data": refunds }));
+        }
+        for (id, told) in &self.objects {
+            let request = match told["object"].as_str().unwrap() {
+                "invoice_payment" => Request::InvoicePayment(id.clone()),
+                "dispute" => Request::Dispute(id.clone()),
+                "credit_note" => Request::CreditNote(id.clone()),
+                "checkout.session" => Request::Session(id.clone()),
+                _ => continue,
+            };
+            answers.entry(request).or_insert_with(|| told.clone());
         }
         let foreign = Code::Foreign.promo();
         let told = json!({ "id": foreign.promotion_code_id, "code": foreign.code, "metadata": {} });

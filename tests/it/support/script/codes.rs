@@ -1,17 +1,16 @@
 //! The codes that generated sales are made with, and all that a decision looks at: whose they are, what they take off,
-//! what they earn. The stage of the server and the evidence of the pure tests are both made from this.
+//! what they earn. The stage of a server (`stage`) and the evidence of the pure tests are both made from this.
 
-use chrono::{DateTime, Months, TimeDelta, Utc};
+use chrono::{DateTime, Months, Utc};
 use entity::{affiliate::AffiliateStatus, campaign_rule::CommissionDuration};
 use rekomi::{
     domain::commission::{Pay, Rule},
     standin::{CouponDuration, Promo},
     stripe::projection::{self, Evidence},
 };
-use serde_json::json;
 use uuid::Uuid;
 
-use super::super::{CampaignSpec, CouponSpec, TestApp, app::NOON};
+use super::super::app::NOON;
 
 /// Affiliates whose names are theirs alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,9 +52,6 @@ pub enum Code {
 
 /// When Dora is suspended and Winter pays more: between a sale's first renewal and its second.
 pub const CHANGES: i64 = NOON + 45 * 86_400;
-
-const OWNERS: [Owner; 5] = [Owner::Sarah, Owner::Bob, Owner::Carol, Owner::Dora, Owner::Erik];
-const CAMPAIGNS: [Campaign; 3] = [Campaign::Spring, Campaign::Autumn, Campaign::Winter];
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
@@ -112,22 +108,10 @@ impl Campaign {
             ],
         }
     }
-
-    fn spec(self) -> CampaignSpec {
-        let spec = CampaignSpec::default().with("name", format!("{self:?}"));
-        match self {
-            Self::Spring => spec,
-            Self::Autumn => spec.flat(700, "USD").with("commissionDuration", "FIRST_SALE"),
-            Self::Winter => spec
-                .percent("12.5")
-                .with("commissionDuration", "MONTHS")
-                .with("commissionMonths", 2),
-        }
-    }
 }
 
 /// What a code takes off.
-enum Off {
+pub enum Off {
     Percent(u32),
     /// US cents.
     Cents(i64),
@@ -162,7 +146,7 @@ impl Code {
         })
     }
 
-    fn coupon(self) -> (Off, CouponDuration) {
+    pub fn coupon(self) -> (Off, CouponDuration) {
         use CouponDuration::{Forever, Once, Repeating};
         match self {
             Self::Sarah20 | Self::Bob20 => (Off::Percent(20), Once),
@@ -194,20 +178,6 @@ impl Code {
         }
         promo
     }
-
-    fn spec(self) -> CouponSpec {
-        let (off, duration) = self.coupon();
-        let spec = CouponSpec::default().with("name", self.text());
-        let spec = match off {
-            Off::Percent(percent) => spec.percent(&percent.to_string()),
-            Off::Cents(cents) => spec.amount(cents, "USD"),
-        };
-        match duration {
-            CouponDuration::Once => spec,
-            CouponDuration::Forever => spec.with("duration", "FOREVER"),
-            CouponDuration::Repeating(months) => spec.with("duration", "REPEATING").with("durationInMonths", months),
-        }
-    }
 }
 
 /// What is known of the codes of [`Code::promo`].
@@ -234,35 +204,4 @@ pub fn evidence() -> Evidence {
         (code.promo().promotion_code_id, known)
     });
     known.collect()
-}
-
-/// Sets the stage for them on a server. The clock goes on to [`CHANGES`].
-pub async fn set_stage(app: &TestApp) {
-    let max = app.max();
-    let mut campaigns = Vec::new();
-    for campaign in CAMPAIGNS {
-        campaigns.push(max.campaign(campaign.spec()).await);
-    }
-    let all: Vec<&str> = campaigns.iter().map(String::as_str).collect();
-    let mut affiliates = Vec::new();
-    for owner in OWNERS {
-        affiliates.push(max.new_affiliate(&format!("{owner:?}"), &all).await);
-    }
-    for code in Code::ALL {
-        if let Some((owner, campaign)) = code.owned() {
-            let coupon = max.coupon(&campaigns[campaign as usize], code.spec()).await;
-            max.mint(&coupon, &affiliates[owner as usize], &code.text()).await;
-        }
-    }
-    let foreign = Code::Foreign.promo();
-    app.acme.stripe.put(json!({
-        "object": "promotion_code", "id": foreign.promotion_code_id, "active": true, "code": foreign.code,
-        "livemode": true, "metadata": {}, "promotion": { "coupon": foreign.coupon_id, "type": "coupon" },
-    }));
-    max.set_status(&affiliates[Owner::Carol as usize], "SUSPENDED").await;
-    app.pass(TimeDelta::seconds(CHANGES - NOON));
-    let max = app.max();
-    max.set_status(&affiliates[Owner::Dora as usize], "SUSPENDED").await;
-    let more = json!({ "id": campaigns[Campaign::Winter as usize], "commission": { "percent": "25" } });
-    max.make("updateCampaign", "campaign", "id", more).await;
 }

@@ -54,12 +54,13 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         prop::bool::weighted(0.3),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.3),
+        prop::bool::weighted(0.15),
         missing(),
     );
     let steps = prop::collection::vec(step(), 0..=10);
     (money, start, codes, shapes, how, steps).prop_map(|(money, start, codes, shapes, how, steps)| {
         let (price, tax, yen) = money;
-        let (line_level, buyer_is_sarah, two_endpoints, missing) = how;
+        let (line_level, buyer_is_sarah, two_endpoints, thin, missing) = how;
         Script {
             // A trial's discounts are nowhere but on the subscription.
             line_level: line_level && start != Start::Trial,
@@ -71,6 +72,8 @@ pub fn scripts() -> impl Strategy<Value = Script> {
             codes,
             shapes,
             two_endpoints,
+            // A session that is looked up does not say when a delayed payment was through.
+            thin: thin && start != Start::OneOffDelayed,
             missing,
             steps,
         }

@@ -7,16 +7,17 @@ use rekomi::{
     clock::Clock,
     standin::{
         DisputeStep, Paid, Promo, SaleBuilder, Shape,
-        sales::{Bill, CreditTo, Discount, Dispute},
+        sales::{CreditTo, Discount},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     super::app::NOON,
     Code, Missing, Script, Start, Step,
     codes::Owner,
     sale::{Sale, clock_at},
+    truth::{can_happen, outside_stripe},
 };
 
 const DAY: i64 = 86_400;
@@ -31,6 +32,8 @@ pub struct Lived {
     /// How many of them were there at the start.
     pub at_start: usize,
     pub events: Vec<Value>,
+    /// Everything that was told of, as it was told last, by id.
+    pub objects: BTreeMap<String, Value>,
     /// How many of the events were told already.
     pub told: usize,
     /// How many of the script's steps are done.
@@ -56,6 +59,7 @@ impl Lived {
             at_start: codes.len(),
             codes,
             events: Vec::new(),
+            objects: BTreeMap::new(),
             told: 0,
             steps: 0,
             promos: promos.clone(),
@@ -67,7 +71,7 @@ impl Lived {
             let Self { sale, shapes, .. } = &mut lived;
             let missing = script.missing_at_start();
             let started = sale.started(script.start, missing, || shapes.next().unwrap_or(Shape::Endive));
-            lived.events.extend(started);
+            lived.tell(started);
         }
         lived
     }
@@ -113,11 +117,11 @@ impl Lived {
         for _ in 0..self.endpoints() {
             let (invoice, payment) = (self.shape(), self.shape());
             let Sale::Subscription(sale) = &self.sale else { return };
-            self.events.push(sale.renewal_paid(number, invoice));
+            let mut events = vec![sale.renewal_paid(number, invoice)];
             if self.script.missing != Missing::InvoicePaymentPaid {
-                self.events
-                    .extend(sale.invoice_payment_paid_for(payment, Paid::Renewal(number)));
+                events.extend(sale.invoice_payment_paid_for(payment, Paid::Renewal(number)));
             }
+            self.tell(events);
         }
     }
 
@@ -159,15 +163,15 @@ impl Lived {
             Missing::RefundCreated => "refund.created",
             _ => "",
         };
-        self.events
-            .extend(events.into_iter().filter(|event| event["type"] != missed));
+        self.tell(events.into_iter().filter(|event| event["type"] != missed));
     }
 
     fn refund_fails(&mut self, of: usize) {
         let paid = self.payment(of);
         if self.sale.bill(paid).refunds.last().is_some_and(|refund| !refund.failed) {
             let shape = self.shape();
-            self.events.extend(self.sale.refund_fails(shape, paid));
+            let events = self.sale.refund_fails(shape, paid);
+            self.tell(events);
         }
     }
 
@@ -177,7 +181,18 @@ impl Lived {
         if can_happen(bill, step) {
             let amount = (bill.total() * part / 100).max(1);
             let shape = self.shape();
-            self.events.push(self.sale.dispute(shape, step, amount, paid));
+            let event = self.sale.dispute(shape, step, amount, paid);
+            self.tell([event]);
+        }
+    }
+
+    fn tell(&mut self, events: impl IntoIterator<Item = Value>) {
+        for event in events {
+            let object = &event["data"]["object"];
+            self.objects
+                .insert(object["id"].as_str().unwrap().to_owned(), object.clone());
+            let thin = self.script.thin && self.events.len() % 2 == 1;
+            self.events.push(if thin { as_thin(event) } else { event });
         }
     }
 
@@ -235,43 +250,26 @@ impl Script {
             (Start::Trial, Missing::SubscriptionCreated | Missing::FirstInvoicePaid)
             | (Start::OneOff, Missing::SessionCompleted)
             | (Start::OneOffWithInvoice, Missing::FirstInvoicePaid) => Missing::Nothing,
+            // What is looked up does not say which invoice was the first.
+            (_, Missing::FirstInvoicePaid) if self.thin => Missing::Nothing,
             (_, missing) => missing,
         }
     }
 }
 
-/// Minor units that credit notes gave back outside Stripe.
-pub fn outside_stripe(bill: &Bill) -> i64 {
-    let notes = bill.credit_notes.iter();
-    let outside = notes.filter(|note| note.to == CreditTo::OutsideStripe);
-    outside.map(|note| note.amount).sum()
-}
-
-/// Minor units that the bank took of a dispute, and those that it has not given back.
-pub fn taken_and_left(dispute: &Dispute) -> (i64, i64) {
-    let moved = || dispute.movements.iter().map(|movement| movement.amount);
-    let taken: i64 = moved().filter(|amount| *amount < 0).map(|amount| -amount).sum();
-    (taken, -moved().sum::<i64>())
-}
-
-fn can_happen(bill: &Bill, step: DisputeStep) -> bool {
-    use DisputeStep::{
-        Appealed, Created, FundsReinstated, FundsWithdrawn, Inquiry, InquiryClosed, Lost, PartReinstated, Prevented,
-        UnderReview, Won,
-    };
-    let Some(dispute) = &bill.dispute else {
-        return bill.is_charged() && matches!(step, Created | Inquiry | Prevented);
-    };
-    let (_, left) = taken_and_left(dispute);
-    let is = |states: &[&str]| states.contains(&dispute.status);
-    match step {
-        Created | Inquiry | Prevented => false,
-        InquiryClosed => is(&["warning_needs_response"]),
-        FundsWithdrawn => left == 0 && is(&["warning_needs_response", "needs_response", "under_review"]),
-        UnderReview => is(&["needs_response"]),
-        Won | Lost => is(&["needs_response", "under_review", "appeal_under_review"]),
-        Appealed => is(&["lost"]),
-        FundsReinstated => left > 0,
-        PartReinstated(amount) => amount < left,
+/// The same as a thin event (<https://docs.stripe.com/event-destinations>), where there is one that is read.
+fn as_thin(event: Value) -> Value {
+    let object = &event["data"]["object"];
+    let kind = event["type"].as_str().unwrap();
+    if kind == "customer.subscription.updated" {
+        return event;
     }
+    json!({
+        "id": event["id"],
+        "object": "v2.core.event",
+        "type": format!("v1.{kind}"),
+        "created": "2026-11-01T12:00:00Z",
+        "livemode": true,
+        "related_object": { "id": object["id"], "type": object["object"] },
+    })
 }

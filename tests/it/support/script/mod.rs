@@ -9,6 +9,8 @@ mod live;
 mod oracle;
 mod pure;
 mod sale;
+pub mod stage;
+mod truth;
 
 use rekomi::standin::{DisputeStep, Shape, sales::CreditTo};
 
@@ -36,6 +38,8 @@ pub struct Script {
     pub shapes: Vec<Shape>,
     /// There are two endpoints: what can be told again is told again, in the next shape.
     pub two_endpoints: bool,
+    /// Every second event is thin: it says what happened to what, and no more.
+    pub thin: bool,
     pub missing: Missing,
     pub steps: Vec<Step>,
 }
@@ -100,6 +104,7 @@ impl Script {
             codes: vec![],
             shapes: vec![Shape::V2020_08_27],
             two_endpoints: false,
+            thin: false,
             missing: Missing::Nothing,
             steps: vec![],
         }

@@ -8,7 +8,7 @@ use rekomi::standin::sales::{Bill, Dispute};
 use super::{
     Code, Lived,
     codes::{Campaign, Owner},
-    live::{outside_stripe, taken_and_left},
+    truth::{outside_stripe, taken_and_left},
 };
 
 /// One of our codes on a bill.

@@ -25,13 +25,15 @@ pub struct Telling {
 impl Telling {
     /// Tells an event. What has to be looked up for it is answered as Stripe would answer `at` some second.
     pub fn tell(&mut self, event: &Value, answers: &Answers, at: i64, evidence: &Evidence) {
-        let Ok(Reading::Facts(event)) = read_event(event) else {
-            return;
+        let (event, mut piece) = match read_event(event).unwrap() {
+            Reading::Facts(facts) => (Some((*facts).clone()), *facts),
+            Reading::Lookup(request) => (None, answer(&request, answers, at)),
+            Reading::Nothing(_) => return,
         };
-        let mut piece = (*event).clone();
         for _ in 0..4 {
             let known = self.known(&piece);
-            let wanted = needs(&event, &known, |code| evidence.contains_key(code));
+            let asking = event.as_ref().unwrap_or(&piece);
+            let wanted = needs(asking, &known, |code| evidence.contains_key(code));
             if wanted.is_empty() {
                 break;
             }
