@@ -101,6 +101,12 @@ pub fn proportion(amount: i64, numerator: i64, denominator: i64) -> i64 {
     i64::try_from(rounded).unwrap_or(i64::MAX)
 }
 
+/// The sum of amounts that are not negative; [`MAX_MINOR_UNITS`] where it would be more. The order does not matter.
+pub fn sum(amounts: impl IntoIterator<Item = i64>) -> i64 {
+    let add = |sum: i64, amount: i64| sum.saturating_add(amount).min(MAX_MINOR_UNITS);
+    amounts.into_iter().fold(0, add)
+}
+
 /// A percentage with at most two decimals, above 0 and at most 100, as basis points.
 pub fn basis_points(percent: Decimal) -> Option<i32> {
     let points = percent.checked_mul(Decimal::ONE_HUNDRED)?;
@@ -125,6 +131,13 @@ mod tests {
         assert_eq!(proportion(4999, 2000, 10_000), 1000);
         assert_eq!(proportion(i64::MAX, 7, 7), i64::MAX);
         assert_eq!(proportion(10, 3, 0), 0);
+    }
+
+    #[test]
+    fn sums_stay_within_what_clients_can_hold() {
+        assert_eq!(sum([1, 2, 3]), 6);
+        assert_eq!(sum([MAX_MINOR_UNITS, MAX_MINOR_UNITS]), MAX_MINOR_UNITS);
+        assert_eq!(sum([i64::MAX, i64::MAX]), MAX_MINOR_UNITS);
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn expand(value: &mut Value, discounts: &BTreeMap<String, Value>) {
     }
 }
 
-fn evidence() -> Evidence {
+pub fn evidence() -> Evidence {
     let rule = Rule {
         effective_from: DateTime::UNIX_EPOCH,
         pay: Pay::Percent(2000),

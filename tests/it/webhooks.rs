@@ -52,6 +52,12 @@ both! {
             assert_eq!(post(app, body).await, 400, "{body}");
         }
         assert_eq!(post(app, [0xFF, 0xFE]).await, 400);
+        let deep = format!(r#"{{"id":"evt_deep","data":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+        assert_eq!(post(app, deep).await, 400);
+        for value in ["1e400", r#""\ud800""#, "NaN", "01"] {
+            let body = format!(r#"{{"id":"evt_odd","data":{value}}}"#);
+            assert_eq!(post(app, body).await, 400, "{value}");
+        }
         assert_eq!(app.count::<stripe_event::Entity>().await, 0);
     }
 
@@ -115,6 +121,27 @@ both! {
                 "the invoice in_1 has no total",
             ),
             ("invoice.paid", json!({ "object": "invoice" }), "the invoice has no id"),
+            // More than clients can hold, more than 64 bits hold, and a currency that there is not.
+            (
+                "invoice.paid",
+                json!({ "id": "in_2", "status": "paid", "created": 1, "total": 9_007_199_254_740_992_i64 }),
+                "the invoice in_2 has no total",
+            ),
+            (
+                "invoice.paid",
+                json!({ "id": "in_3", "status": "paid", "created": 1, "total": 1, "amount_paid": 18_446_744_073_709_551_615_u64 }),
+                "the invoice in_3 has no amount_paid",
+            ),
+            (
+                "invoice.paid",
+                json!({ "id": "in_4", "status": "paid", "created": 1, "total": 1, "amount_paid": 1, "currency": "zzz" }),
+                "the invoice in_4 has no known currency",
+            ),
+            (
+                "invoice.paid",
+                json!({ "id": "in_5", "status": "paid", "created": 999_999_999_999_i64, "total": 1, "amount_paid": 1, "currency": "usd" }),
+                "the invoice in_5 has no time",
+            ),
             ("charge.refunded", json!("ch_1"), "the charge has no id"),
             (
                 "customer.subscription.created",

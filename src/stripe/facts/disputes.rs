@@ -14,7 +14,7 @@ use super::{
     Facts, Merge, merge_option,
     read::{Unreadable, id_of, items, minor, required, seconds},
 };
-use crate::money::Currency;
+use crate::money::{self, Currency};
 
 /// A dispute of a charge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Dispute {
         Some(if comparable {
             word.amount
         } else {
-            crate::money::MAX_MINOR_UNITS
+            money::MAX_MINOR_UNITS
         })
     }
 
@@ -136,8 +136,8 @@ fn left(kind: &str, object: &Value) -> Option<i64> {
     let moved = || items(&object["balance_transactions"]);
     let comparable = moved().all(|movement| movement["currency"] == object["currency"]);
     let amounts = || moved().filter_map(|movement| minor(&movement["amount"]));
-    let taken: i64 = amounts().filter(|amount| *amount < 0).map(|amount| -amount).sum();
-    let given_back: i64 = amounts().filter(|amount| *amount > 0).sum();
+    let taken = money::sum(amounts().filter(|amount| *amount < 0).map(|amount| -amount));
+    let given_back = money::sum(amounts().filter(|amount| *amount > 0));
     let told = comparable && taken > 0;
     if kind == "charge.dispute.funds_reinstated" && !(told && given_back > 0) {
         return Some(0);

@@ -6,7 +6,7 @@ use super::{
     Facts,
     shares::{Claim, share},
 };
-use crate::money::Currency;
+use crate::money::{self, Currency};
 
 /// What became of the money of some payments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,9 +49,10 @@ impl Facts {
         for payment in self.payments_of(id) {
             let whole = self.money_back(&[payment.to_owned()].into(), currency);
             back.disputed |= whole.disputed;
-            back.amount += self.share_of(id, payment, whole.amount);
+            back.amount = money::sum([back.amount, self.share_of(id, payment, whole.amount)]);
         }
-        back.amount += self.credit_notes_of(id).map(|note| note.out_of_band).sum::<i64>();
+        let outside = self.credit_notes_of(id).map(|note| note.out_of_band);
+        back.amount = money::sum(outside.chain([back.amount]));
         back
     }
 
@@ -76,8 +77,8 @@ impl Facts {
         }
         // Where every claim is told, what was paid beyond them was paid for something else.
         let captured = self.charges.iter().filter(|(id, _)| self.payment(id) == payment);
-        let captured: i64 = captured.filter_map(|(_, charge)| charge.captured).sum();
-        let claimed: i64 = claims.values().map(|claim| claim.paid).sum();
+        let captured = money::sum(captured.filter_map(|(_, charge)| charge.captured));
+        let claimed = money::sum(claims.values().map(|claim| claim.paid));
         let unclaimed = if told { (captured - claimed).max(0) } else { 0 };
         share(back, &claims, unclaimed, invoice)
     }
@@ -91,7 +92,7 @@ impl Facts {
             let amount = if *told == 0 { refund.amount } else { *told };
             (self.payment(name) == payment).then_some(amount.min(refund.amount))
         });
-        through.sum()
+        money::sum(through)
     }
 
     /// An invoice's payments, each by the one name of it.
@@ -132,20 +133,22 @@ impl Facts {
         for refund in self.refunds.values() {
             if let Some(name) = name(refund.charge.as_deref(), refund.payment_intent.as_deref()) {
                 let sums = sums.entry(name).or_default();
-                *(if refund.failed {
+                let sum = if refund.failed {
                     &mut sums.failed
                 } else {
                     &mut sums.standing
-                }) += refund.amount;
+                };
+                *sum = money::sum([*sum, refund.amount]);
             }
         }
         for dispute in self.disputes.values() {
             if let Some(name) = name(dispute.charge.as_deref(), dispute.payment_intent.as_deref()) {
-                sums.entry(name).or_default().lost += dispute.lost(currency).unwrap_or(0);
+                let sums = sums.entry(name).or_default();
+                sums.lost = money::sum([sums.lost, dispute.lost(currency).unwrap_or(0)]);
                 disputed |= dispute.is_open();
             }
         }
-        let amount = sums.values().map(Sums::gone).sum();
+        let amount = money::sum(sums.values().map(Sums::gone));
         MoneyBack { amount, disputed }
     }
 

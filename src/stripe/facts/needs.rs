@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use serde::Serialize;
 
 use super::{Facts, Session};
+use crate::money;
 
 /// A read from Stripe. Its text form names it in the log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,7 +194,7 @@ fn charges_with_failed_refunds(event: &Facts, known: &Facts) -> BTreeSet<Request
                 .filter(|refund| refund.charge.as_ref() == Some(*charge))
         };
         let stand = of_charge().filter(|refund| !refund.failed);
-        let stand: i64 = stand.map(|refund| refund.amount).sum();
+        let stand = money::sum(stand.map(|refund| refund.amount));
         let told = known.charges.get(*charge).map_or(0, |charge| charge.amount_refunded);
         of_charge().any(|refund| refund.failed) && told > stand
     };

@@ -9,7 +9,7 @@ use super::{
     kinds::{self, Subject},
     needs::Request,
 };
-use crate::money::{Currency, MAX_MINOR_UNITS};
+use crate::money::{self, Currency, MAX_MINOR_UNITS};
 
 /// What an event tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,7 +154,8 @@ impl Facts {
         let mut on_lines: BTreeMap<String, i64> = BTreeMap::new();
         for part in lines().flat_map(|line| items(&line["discount_amounts"])) {
             if let Some(id) = self.read_discount(&part["discount"]) {
-                *on_lines.entry(id).or_default() += minor(&part["amount"]).unwrap_or(0);
+                let off = on_lines.entry(id).or_default();
+                *off = money::sum([*off, minor(&part["amount"]).unwrap_or(0).max(0)]);
             }
         }
         for part in items(&object["total_discount_amounts"]) {
@@ -316,7 +317,7 @@ fn amount_paid(object: &Value) -> Option<i64> {
 
 /// The tax of an invoice from before `total_excluding_tax` (2022-08-01).
 fn tax(object: &Value) -> i64 {
-    let sum = |field: &str| -> i64 { items(&object[field]).filter_map(|part| minor(&part["amount"])).sum() };
+    let sum = |field: &str| money::sum(items(&object[field]).filter_map(|part| minor(&part["amount"])));
     minor(&object["tax"]).unwrap_or_else(|| sum("total_tax_amounts").max(sum("total_taxes")))
 }
 

@@ -13,7 +13,7 @@ use super::{
     Discount, Facts, Merge, Paid, merge_amounts, merge_option,
     read::{Unreadable, id_of, items, minor, required, seconds, text},
 };
-use crate::money::Currency;
+use crate::money::{self, Currency};
 
 /// A checkout session that was completed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,8 @@ impl Facts {
         let mut codes = BTreeMap::new();
         for part in items(breakdown).filter(|part| part["discount"].is_object()) {
             if let Some(code) = self.read_code(&part["discount"]["promotion_code"], &part["discount"]["start"]) {
-                *codes.entry(code).or_default() += minor(&part["amount"]).unwrap_or(0);
+                let off = codes.entry(code).or_default();
+                *off = money::sum([*off, minor(&part["amount"]).unwrap_or(0).max(0)]);
             }
         }
         let listed: BTreeSet<String> = items(&object["discounts"])

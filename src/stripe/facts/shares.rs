@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::money;
+
 /// What an invoice has of a payment. Minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claim {
@@ -16,7 +18,7 @@ pub(super) struct Claim {
 pub(super) fn share(back: i64, claims: &BTreeMap<&str, Claim>, unclaimed: i64, invoice: &str) -> i64 {
     let own = |claim: &Claim| claim.own.clamp(0, claim.paid.max(0));
     let left = |claim: &Claim| i128::from(claim.paid.max(0) - own(claim));
-    let all_own: i64 = claims.values().map(own).sum();
+    let all_own = money::sum(claims.values().map(own));
     let all_left: i128 = claims.values().map(left).sum::<i128>() + i128::from(unclaimed.max(0));
     let common = i128::from((back - all_own).max(0)).min(all_left);
     let mut before = 0;

@@ -22,7 +22,7 @@ use crate::{
         attribution::{self, Candidate, Step},
         commission::{self, Rule},
     },
-    money::Currency,
+    money::{self, Currency},
 };
 use parts::{Part, threads};
 
@@ -183,7 +183,7 @@ fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candid
             discount: 0,
             start,
         });
-        candidate.discount += off;
+        candidate.discount = money::sum([candidate.discount, *off]);
         candidate.start = candidate.start.min(start);
     }
     by_code.into_values().collect()

@@ -159,3 +159,46 @@ fn a_renewals_dispute_is_the_renewals_alone() {
         assert!(!projection.redemptions[0].refunded);
     }
 }
+
+/// A subscription as an event of this kind shows it, a month after its start.
+fn subscription(kind: &str, status: &str, before: Value, discount_start: i64) -> Facts {
+    let discount = json!({ "id": "di_late", "promotion_code": "promo_sarah", "start": discount_start });
+    let event = json!({
+        "type": kind, "created": 2_592_100,
+        "data": {
+            "object": {
+                "id": "sub_1", "created": 100, "currency": "usd", "status": status, "latest_invoice": "in_1",
+                "discounts": [discount],
+            },
+            "previous_attributes": before,
+        },
+    });
+    match read_event(&event).unwrap() {
+        Reading::Facts(facts) => *facts,
+        Reading::Lookup(_) | Reading::Nothing(_) => Facts::default(),
+    }
+}
+
+#[test]
+fn a_code_that_is_put_on_a_subscription_later_did_not_sell_it() {
+    let at_start = subscription("customer.subscription.created", "active", json!({}), 100);
+    let later = subscription("customer.subscription.created", "active", json!({}), 2_592_100);
+    let sold = |facts: &Facts| project(facts, &evidence(AffiliateStatus::Approved)).conversions.len();
+    assert_eq!((sold(&at_start), sold(&later)), (1, 0));
+}
+
+#[test]
+fn a_subscription_that_was_not_paid_for_at_once_starts_when_it_is_active() {
+    let kind = "customer.subscription.updated";
+    let started = subscription(kind, "active", json!({ "status": "incomplete" }), 100);
+    assert!(started.subscriptions["sub_1"].active);
+    assert_eq!(started.subscriptions["sub_1"].first_invoice.as_deref(), Some("in_1"));
+    for before in [json!({ "status": "trialing" }), json!({ "quantity": 1 }), Value::Null] {
+        assert_eq!(subscription(kind, "active", before, 100), Facts::default());
+    }
+    let created = subscription("customer.subscription.created", "incomplete", json!({}), 100);
+    assert_eq!(
+        project(&created, &evidence(AffiliateStatus::Approved)),
+        Projection::default()
+    );
+}
