@@ -13,21 +13,21 @@ use serde_json::{Value, json};
 use super::{Missing, Start};
 
 pub enum Sale {
-    Subscription(SubscriptionSale),
-    OneOff(OneOffSale),
+    Subscription(Box<SubscriptionSale>),
+    OneOff(Box<OneOffSale>),
 }
 
 impl Sale {
     pub fn start(builder: SaleBuilder, start: Start) -> Self {
         match start {
-            Start::Active | Start::Incomplete => Self::Subscription(builder.build()),
-            Start::Trial => Self::Subscription(builder.trial().build()),
-            Start::OneOff => Self::OneOff(builder.build_one_off()),
-            Start::OneOffWithInvoice => Self::OneOff(builder.with_invoice().build_one_off()),
+            Start::Active | Start::Incomplete => Self::Subscription(Box::new(builder.build())),
+            Start::Trial => Self::Subscription(Box::new(builder.trial().build())),
+            Start::OneOff => Self::OneOff(Box::new(builder.build_one_off())),
+            Start::OneOffWithInvoice => Self::OneOff(Box::new(builder.with_invoice().build_one_off())),
             Start::OneOffDelayed => {
                 let mut sale = builder.build_one_off();
                 sale.bill.at += 3 * 86_400;
-                Self::OneOff(sale)
+                Self::OneOff(Box::new(sale))
             }
         }
     }

@@ -23,7 +23,7 @@ use rekomi::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     TestApp,
@@ -39,6 +39,8 @@ use super::{
 const AT_ONCE: usize = 24;
 /// Longer than anything is leased for.
 const LEASES_END: TimeDelta = TimeDelta::seconds(16);
+/// How long nothing may move before the clock does.
+const STANDSTILL: Duration = Duration::from_secs(2);
 /// How long the inbox of a round may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -186,22 +188,33 @@ impl Shop {
         self.clock.advance(LEASES_END);
     }
 
-    /// Waits until nothing in the inbox is pending; what waits for its next attempt gets its time at once.
+    /// Waits until nothing in the inbox is pending. What waits for its next attempt gets its time at once, and where
+    /// nothing moves, what is leased: an event that found no place at Stripe is taken up again when its lease ends.
     async fn settle(&self) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while let Some(due) = self.next_pending().await {
+        let end = Instant::now() + PATIENCE;
+        let mut moved = (0, Instant::now());
+        while let Some((due, count)) = self.pending().await {
             self.clock.advance((due - self.clock.now()).max(TimeDelta::zero()));
-            assert!(tokio::time::Instant::now() < end, "the inbox is never empty");
+            if count != moved.0 {
+                moved = (count, Instant::now());
+            } else if moved.1.elapsed() > STANDSTILL {
+                self.clock.advance(LEASES_END);
+                moved.1 = Instant::now();
+            }
+            assert!(Instant::now() < end, "{count} events stay in the inbox");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let parked = stripe_event::Entity::find().filter(stripe_event::Column::Status.eq(EventStatus::Parked));
         assert_eq!(parked.count(self.db()).await.unwrap(), 0, "events are set aside");
     }
 
-    async fn next_pending(&self) -> Option<DateTime<Utc>> {
+    /// The last moment at which an event is due, and how many there are.
+    async fn pending(&self) -> Option<(DateTime<Utc>, u64)> {
         let pending = stripe_event::Entity::find().filter(stripe_event::Column::Status.eq(EventStatus::Pending));
+        let count = pending.clone().count(self.db()).await.unwrap();
         let last = pending.order_by_desc(stripe_event::Column::NextAttemptAt);
-        last.one(self.db()).await.unwrap().map(|event| event.next_attempt_at)
+        let last = last.one(self.db()).await.unwrap();
+        last.map(|event| (event.next_attempt_at, count))
     }
 }
 
