@@ -125,12 +125,12 @@ impl Lived {
         }
     }
 
-    /// What is redeemed within a day of the start is taken for a part of it.
+    /// Where the start is only looked up, what is redeemed within a day is taken for a part of it.
     fn redeem(&mut self, code: Code) {
         if !self.script.takes(code) || self.codes.contains(&code) || !matches!(self.sale, Sale::Subscription(_)) {
             return;
         }
-        self.pass(2 * DAY);
+        self.pass(if self.script.thin { 2 * DAY } else { 60 });
         self.codes.push(code);
         let discount = Discount {
             id: format!("di_1{}", self.clock.new_id().simple()),
