@@ -1,4 +1,4 @@
-//! The customers: they subscribe with codes, renew, and some ask for their money back. Every event is told in one of the
+//! The customers: they subscribe or buy once with codes, renew, and some ask for their money back. Every event is told in one of the
 //! shapes that Stripe's API versions have, signed, and posted to the real endpoint.
 
 use std::{sync::Arc, time::Duration};
@@ -12,7 +12,7 @@ use super::world::{World, readable};
 use crate::{
     clock::Clock,
     domain::Domain,
-    standin::{Account, Paid, Promo, Shape, SubscriptionSale, sign},
+    standin::{Account, Paid, Promo, SaleBuilder, Shape, SubscriptionSale, sign},
 };
 
 /// Between two things that happen, in the trickle.
@@ -75,7 +75,8 @@ impl Simulator {
     pub async fn trickle(&mut self) {
         loop {
             let events = match self.dice.roll(10) {
-                0..=5 => self.subscribe(),
+                0..=3 => self.subscribe(),
+                4..=5 => self.buy_once(),
                 6..=7 => self.renew(),
                 _ => self.refund(),
             };
@@ -164,24 +165,35 @@ impl Simulator {
         Ok(())
     }
 
-    /// Somebody subscribes, mostly with a code.
-    fn subscribe(&mut self) -> Vec<Value> {
+    /// Somebody comes to the checkout, mostly with a code, to pay in one of the shapes.
+    fn checkout(&mut self) -> (SaleBuilder, Shape) {
         let price = [1900, 4900, 9900].get(self.dice.roll(3)).copied().unwrap_or(4900);
-        let mut sale = SubscriptionSale::builder(&self.clock).price(price).currency("usd");
-        let code = self
-            .world
-            .codes
-            .get(self.dice.roll(self.world.codes.len() + 1))
-            .cloned();
+        let mut sale = SaleBuilder::new(&self.clock).price(price).currency("usd");
+        let code = self.dice.roll(self.world.codes.len() + 1);
+        let code = self.world.codes.get(code).cloned();
         if let Some(promo) = code.and_then(|code| Promo::of(&self.stripe, &code)) {
             self.stripe.redeem(&promo.promotion_code_id);
             sale = sale.promo(promo);
         }
+        let shape = self.dice.roll(Shape::ALL.len());
+        (sale, Shape::ALL.get(shape).copied().unwrap_or(Shape::Endive))
+    }
+
+    /// A one-off payment, every other one without an invoice.
+    fn buy_once(&mut self) -> Vec<Value> {
+        let (sale, shape) = self.checkout();
+        let sale = match self.dice.roll(2) {
+            0 => sale,
+            _ => sale.with_invoice(),
+        };
+        let sale = sale.build_one_off();
+        sale.sync(&self.stripe);
+        sale.sold(shape)
+    }
+
+    fn subscribe(&mut self) -> Vec<Value> {
+        let (sale, shape) = self.checkout();
         let sale = sale.build();
-        let shape = Shape::ALL
-            .get(self.dice.roll(Shape::ALL.len()))
-            .copied()
-            .unwrap_or(Shape::Endive);
         sale.sync(&self.stripe);
         let events = sale.start(shape);
         self.customers.push(Customer {

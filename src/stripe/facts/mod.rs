@@ -6,9 +6,11 @@
 
 mod credit_notes;
 mod disputes;
+mod invoices;
 mod kinds;
 mod money_back;
 pub mod needs;
+mod payments;
 mod read;
 mod sessions;
 mod shares;
@@ -22,6 +24,7 @@ pub use disputes::{Dispute, DisputeState, Word};
 pub use kinds::KINDS;
 pub use money_back::MoneyBack;
 pub use needs::{Request, needs};
+pub use payments::Payments;
 pub use read::{BACKFILL, CODE_METADATA, Reading, Unreadable, read_event, read_object};
 pub use sessions::{Session, Total};
 

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Facts,
-    shares::{Claim, share},
-};
+use super::Facts;
 use crate::money::{self, Currency};
 
 /// What became of the money of some payments.
@@ -42,72 +39,6 @@ impl Sums {
 }
 
 impl Facts {
-    /// What went back of an invoice in `currency`: its share in each of its payments, and what its credit notes gave back
-    /// outside Stripe.
-    pub fn money_back_of_invoice(&self, id: &str, currency: Currency) -> MoneyBack {
-        let mut back = MoneyBack::default();
-        for payment in self.payments_of(id) {
-            let whole = self.money_back(&[payment.to_owned()].into(), currency);
-            back.disputed |= whole.disputed;
-            back.amount = money::sum([back.amount, self.share_of(id, payment, whole.amount)]);
-        }
-        let outside = self.credit_notes_of(id).map(|note| note.out_of_band);
-        back.amount = money::sum(outside.chain([back.amount]));
-        back
-    }
-
-    /// The share of an invoice in what went back of one of its payments.
-    fn share_of(&self, invoice: &str, payment: &str, back: i64) -> i64 {
-        let mut claims = BTreeMap::new();
-        let mut told = true;
-        for (id, claimant) in &self.invoices {
-            if !self.payments_of(id).contains(payment) {
-                continue;
-            }
-            let paid_with = claimant.paid_with.iter();
-            let paid_with = paid_with.filter(|(name, _)| self.payment(name) == payment);
-            let paid_with = paid_with.map(|(_, amount)| *amount).max();
-            told &= paid_with.is_some();
-            let paid = paid_with.or(claimant.paid.map(|paid| paid.amount_paid)).unwrap_or(0);
-            let own = self.own_refunds(id, payment);
-            claims.insert(id.as_str(), Claim { paid, own });
-        }
-        if claims.len() == 1 && !told {
-            return back;
-        }
-        // Where every claim is told, what was paid beyond them was paid for something else.
-        let captured = self.charges.iter().filter(|(id, _)| self.payment(id) == payment);
-        let captured = money::sum(captured.filter_map(|(_, charge)| charge.captured));
-        let claimed = money::sum(claims.values().map(|claim| claim.paid));
-        let unclaimed = if told { (captured - claimed).max(0) } else { 0 };
-        share(back, &claims, unclaimed, invoice)
-    }
-
-    /// What credit notes say went back of just this invoice through this payment.
-    fn own_refunds(&self, invoice: &str, payment: &str) -> i64 {
-        let of_notes = self.credit_notes_of(invoice).flat_map(|note| &note.refunds);
-        let through = of_notes.filter_map(|(id, told)| {
-            let refund = self.refunds.get(id).filter(|refund| !refund.failed)?;
-            let name = refund.payment_intent.as_deref().or(refund.charge.as_deref())?;
-            let amount = if *told == 0 { refund.amount } else { *told };
-            (self.payment(name) == payment).then_some(amount.min(refund.amount))
-        });
-        money::sum(through)
-    }
-
-    /// An invoice's payments, each by the one name of it.
-    fn payments_of(&self, invoice: &str) -> BTreeSet<&str> {
-        let payments = self.invoices.get(invoice).into_iter().flat_map(|it| &it.payments);
-        payments.map(|payment| self.payment(payment)).collect()
-    }
-
-    /// The one name of a payment: its payment intent's where there is one.
-    fn payment<'a>(&'a self, name: &'a str) -> &'a str {
-        let mut names = self.charge_names();
-        let intent = names.find_map(|(charge, intent)| intent.filter(|_| charge == name));
-        intent.unwrap_or(name)
-    }
-
     /// What went back on some payments (`pi_…` or `ch_…`) in `currency`, each charge once, whatever names it goes by.
     pub fn money_back(&self, payments: &BTreeSet<String>, currency: Currency) -> MoneyBack {
         let paid = |name: Option<&str>| name.is_some_and(|name| payments.contains(name));
@@ -153,7 +84,7 @@ impl Facts {
     }
 
     /// Every charge that anything names, with its payment intent where that is named beside it.
-    fn charge_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+    pub(super) fn charge_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let refunds = self.refunds.values();
         let refunds = refunds.filter_map(|it| Some((it.charge.as_deref()?, it.payment_intent.as_deref())));
         let disputes = self.disputes.values();

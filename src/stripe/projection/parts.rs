@@ -8,7 +8,7 @@ use entity::conversion::ConversionKind;
 
 use crate::{
     money::{Currency, proportion},
-    stripe::facts::{Facts, Invoice, MoneyBack, Paid, Session, Subscription},
+    stripe::facts::{Facts, Invoice, MoneyBack, Paid, Payments, Session, Subscription},
 };
 
 /// A part of a sale, before anybody is credited.
@@ -54,6 +54,7 @@ impl Part<'_> {
 
 /// The parts of a sale, in order of time, grouped by subscription; a part without one stands alone.
 pub(super) fn threads(facts: &Facts) -> Vec<(Option<String>, Vec<Part<'_>>)> {
+    let payments = Payments::new(facts);
     let mut by_subscription: BTreeMap<&str, Vec<(&String, &Invoice)>> = BTreeMap::new();
     let mut threads = Vec::new();
     for id in facts.subscriptions.keys() {
@@ -62,25 +63,34 @@ pub(super) fn threads(facts: &Facts) -> Vec<(Option<String>, Vec<Part<'_>>)> {
     for (id, invoice) in &facts.invoices {
         match &invoice.subscription {
             Some(subscription) => by_subscription.entry(subscription).or_default().push((id, invoice)),
-            None => threads.extend(invoice_part(facts, id, invoice, ConversionKind::OneOff).map(|p| (None, vec![p]))),
+            None => {
+                let part = invoice_part(&payments, facts, id, invoice, ConversionKind::OneOff);
+                threads.extend(part.map(|part| (None, vec![part])));
+            }
         }
     }
-    threads.extend(session_parts(facts).map(|part| (None, vec![part])));
+    let sessions = session_parts(&payments, facts).into_iter();
+    threads.extend(sessions.map(|part| (None, vec![part])));
     for (id, invoices) in by_subscription {
-        threads.push((Some(id.to_owned()), subscription_parts(facts, id, &invoices)));
+        threads.push((Some(id.to_owned()), subscription_parts(&payments, facts, id, &invoices)));
     }
     threads
 }
 
-fn subscription_parts<'a>(facts: &'a Facts, id: &str, invoices: &[(&'a String, &'a Invoice)]) -> Vec<Part<'a>> {
+fn subscription_parts<'a>(
+    payments: &Payments<'_>,
+    facts: &'a Facts,
+    id: &str,
+    invoices: &[(&'a String, &'a Invoice)],
+) -> Vec<Part<'a>> {
     let subscription = facts.subscriptions.get(id);
     let first = first_invoice(subscription, invoices);
     let mut parts: Vec<_> = invoices
         .iter()
         .filter(|(invoice_id, _)| Some(*invoice_id) != first.map(|(first_id, _)| first_id))
-        .filter_map(|(id, invoice)| invoice_part(facts, id, invoice, ConversionKind::Renewal))
+        .filter_map(|(id, invoice)| invoice_part(payments, facts, id, invoice, ConversionKind::Renewal))
         .collect();
-    parts.extend(acquisition(facts, id, subscription, first));
+    parts.extend(acquisition(payments, facts, id, subscription, first));
     parts.sort_by(|a, b| (a.at, a.kind, &a.name).cmp(&(b.at, b.kind, &b.name)));
     parts
 }
@@ -100,6 +110,7 @@ fn first_invoice<'a>(
 
 /// A subscription's start and its first invoice are one; an incomplete subscription has not started.
 fn acquisition<'a>(
+    payments: &Payments<'_>,
     facts: &'a Facts,
     id: &str,
     subscription: Option<&'a Subscription>,
@@ -116,7 +127,7 @@ fn acquisition<'a>(
     if let Some((first, invoice)) = first {
         discounts.extend(amounts(&invoice.discounts));
         email = invoice.customer_email.as_deref().or(email);
-        back = money_back(facts, first, invoice);
+        back = money_back(payments, first, invoice);
     }
     Some(Part {
         name: id.to_owned(),
@@ -175,15 +186,16 @@ fn sessions_of_invoice<'a>(
 }
 
 /// One-off payments that no paid invoice tells of. Where a session names its invoice, the part goes by that name at once.
-fn session_parts(facts: &Facts) -> impl Iterator<Item = Part<'_>> {
+fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>> {
     let has_paid_invoice = |id: &String| {
         let mut paid = facts.invoices.iter().filter(|(_, invoice)| invoice.paid.is_some());
         paid.any(|(name, invoice)| sessions_of_invoice(facts, name, invoice).any(|(session, _)| session == id))
     };
     let alone = facts.sessions.iter().filter(move |(id, _)| !has_paid_invoice(id));
-    alone.filter_map(|(id, session)| {
+    let part = |(id, session): (&String, &'a Session)| {
         let paid = session.paid()?;
-        let payments = session.payment_intent.iter().cloned().collect();
+        let payment = session.payment_intent.as_ref();
+        let back = payment.map_or_else(MoneyBack::default, |payment| payments.back_of(payment, paid.currency));
         Some(Part {
             name: session.invoice.clone().unwrap_or_else(|| id.clone()),
             aliases: session.invoice.iter().map(|_| id.clone()).collect(),
@@ -194,12 +206,19 @@ fn session_parts(facts: &Facts) -> impl Iterator<Item = Part<'_>> {
             pending: false,
             discounts: amounts(&session.codes).collect(),
             customer_email: session.customer_email.as_deref(),
-            back: facts.money_back(&payments, paid.currency),
+            back,
         })
-    })
+    };
+    alone.filter_map(part).collect()
 }
 
-fn invoice_part<'a>(facts: &'a Facts, id: &str, invoice: &'a Invoice, kind: ConversionKind) -> Option<Part<'a>> {
+fn invoice_part<'a>(
+    payments: &Payments<'_>,
+    facts: &'a Facts,
+    id: &str,
+    invoice: &'a Invoice,
+    kind: ConversionKind,
+) -> Option<Part<'a>> {
     let paid = invoice.paid?;
     let mut discounts: BTreeMap<&str, i64> = sessions_of_invoice(facts, id, invoice).flat_map(typed).collect();
     discounts.extend(amounts(&invoice.discounts));
@@ -217,13 +236,13 @@ fn invoice_part<'a>(facts: &'a Facts, id: &str, invoice: &'a Invoice, kind: Conv
         pending: false,
         discounts,
         customer_email: invoice.customer_email.as_deref().or(of_session),
-        back: money_back(facts, id, invoice),
+        back: money_back(payments, id, invoice),
     })
 }
 
-fn money_back(facts: &Facts, id: &str, invoice: &Invoice) -> MoneyBack {
+fn money_back(payments: &Payments<'_>, id: &str, invoice: &Invoice) -> MoneyBack {
     let paid = invoice.paid;
     paid.map_or_else(MoneyBack::default, |paid| {
-        facts.money_back_of_invoice(id, paid.currency)
+        payments.back_of_invoice(id, invoice, paid.currency)
     })
 }
