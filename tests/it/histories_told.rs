@@ -140,10 +140,13 @@ fn holds(script: &Script) {
 
 #[test]
 fn a_code_that_is_redeemed_later_is_not_counted_with_the_start() {
-    holds(&Script {
-        codes: vec![Bob20],
-        shapes: vec![Basil, V2020_08_27],
-        steps: vec![Redeem(Sarah20), Renew],
-        ..Script::plain()
-    });
+    for thin in [false, true] {
+        holds(&Script {
+            codes: vec![Bob20],
+            shapes: vec![Basil, V2020_08_27],
+            thin,
+            steps: vec![Redeem(Sarah20), Renew],
+            ..Script::plain()
+        });
+    }
 }

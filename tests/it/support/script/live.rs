@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use rekomi::{
     clock::Clock,
     standin::{
-        DisputeStep, Paid, Promo, SaleBuilder, Shape,
+        DisputeStep, Paid, Promo, Shape,
         sales::{CreditTo, Discount},
     },
 };
@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::app::NOON,
-    Code, Missing, Script, Start, Step,
-    codes::Owner,
+    Code, Missing, Script, Step,
     sale::{Sale, clock_at},
     truth::{can_happen, outside_stripe},
 };
@@ -219,41 +218,6 @@ impl Lived {
 
     fn endpoints(&self) -> usize {
         1 + usize::from(self.script.two_endpoints)
-    }
-}
-
-impl Script {
-    fn builder(&self, clock: &Clock, codes: &[Code], promos: &BTreeMap<Code, Promo>) -> SaleBuilder {
-        let mut builder = SaleBuilder::new(clock).price(self.price).tax(self.tax);
-        for code in codes {
-            builder = builder.promo(promos[code].clone());
-        }
-        if self.yen {
-            builder = builder.currency("jpy");
-        }
-        if self.buyer_is_sarah {
-            builder = builder.email(Owner::Sarah.email());
-        }
-        if self.line_level {
-            builder = builder.line_level();
-        }
-        builder
-    }
-
-    fn takes(&self, code: Code) -> bool {
-        !(self.yen && code.is_in_dollars())
-    }
-
-    /// What nothing else would tell is not missing.
-    fn missing_at_start(&self) -> Missing {
-        match (self.start, self.missing) {
-            (Start::Trial, Missing::SubscriptionCreated | Missing::FirstInvoicePaid)
-            | (Start::OneOff, Missing::SessionCompleted)
-            | (Start::OneOffWithInvoice, Missing::FirstInvoicePaid) => Missing::Nothing,
-            // What is looked up does not say which invoice was the first.
-            (_, Missing::FirstInvoicePaid) if self.thin => Missing::Nothing,
-            (_, missing) => missing,
-        }
     }
 }
 

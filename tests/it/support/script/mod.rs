@@ -12,7 +12,12 @@ mod sale;
 pub mod stage;
 mod truth;
 
-use rekomi::standin::{DisputeStep, Shape, sales::CreditTo};
+use std::collections::BTreeMap;
+
+use rekomi::{
+    clock::Clock,
+    standin::{DisputeStep, Promo, SaleBuilder, Shape, sales::CreditTo},
+};
 
 pub use codes::Code;
 pub use generate::{histories, runner, scripts, seed};
@@ -107,6 +112,41 @@ impl Script {
             thin: false,
             missing: Missing::Nothing,
             steps: vec![],
+        }
+    }
+
+    /// The sale in the making, at the clock's time.
+    fn builder(&self, clock: &Clock, codes: &[Code], promos: &BTreeMap<Code, Promo>) -> SaleBuilder {
+        let mut builder = SaleBuilder::new(clock).price(self.price).tax(self.tax);
+        for code in codes {
+            builder = builder.promo(promos[code].clone());
+        }
+        if self.yen {
+            builder = builder.currency("jpy");
+        }
+        if self.buyer_is_sarah {
+            builder = builder.email(codes::Owner::Sarah.email());
+        }
+        if self.line_level {
+            builder = builder.line_level();
+        }
+        builder
+    }
+
+    /// Stripe would not let a code in dollars take something off a price in yen.
+    fn takes(&self, code: Code) -> bool {
+        !(self.yen && code.is_in_dollars())
+    }
+
+    /// What nothing else would tell is not missing.
+    fn missing_at_start(&self) -> Missing {
+        match (self.start, self.missing) {
+            (Start::Trial, Missing::SubscriptionCreated | Missing::FirstInvoicePaid)
+            | (Start::OneOff, Missing::SessionCompleted)
+            | (Start::OneOffWithInvoice, Missing::FirstInvoicePaid) => Missing::Nothing,
+            // What is looked up does not say which invoice was the first.
+            (_, Missing::FirstInvoicePaid) if self.thin => Missing::Nothing,
+            (_, missing) => missing,
         }
     }
 }
