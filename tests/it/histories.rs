@@ -43,11 +43,12 @@ on_both! {
         while figures.histories < histories {
             round(&shop, seed, ROUND.min(histories - figures.histories), &mut figures).await;
             seed += 1;
+            println!("{figures:?} in {:?}", started.elapsed());
         }
         let database = shop.close().await;
         books::check(&database.url).await;
         books::log(&database.url).await;
-        println!("{figures:?} in {:?}", started.elapsed());
+        println!("all of it, and rebuilt, in {:?}", started.elapsed());
     }
 }
 
@@ -63,7 +64,7 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         for sale in &mut sales {
             let steps = sale.script.steps.len() + 1;
             sale.live(if last { steps } else { rng.below(steps) });
-            sale.sale.sync(&shop.acme.stripe);
+            sale.sync(&shop.acme.stripe);
         }
         let events = gather(&mut sales, &mut rng);
         figures.events += events.len();
@@ -139,7 +140,7 @@ async fn fails(shop: &Shop, script: &Script, rng: &mut Rng) -> bool {
         let mut sales = vec![Lived::start(script, 0, &shop.promos)];
         for steps in [rng.below(script.steps.len() + 1), script.steps.len()] {
             sales[0].live(steps);
-            sales[0].sale.sync(&shop.acme.stripe);
+            sales[0].sync(&shop.acme.stripe);
             shop.tell(gather(&mut sales, rng), rng).await;
             if shop.stands(&sales).await[0] != script::should_stand(&sales[0]) {
                 return true;

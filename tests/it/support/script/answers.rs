@@ -36,7 +36,7 @@ impl Lived {
                 answers.insert(Request::Refund(id), refund.clone());
             }
             let charge = json!({
-                "id": bill.charge, "amount_captured": bill.total(), "amount_refunded": bill.refunded(),
+                "id": bill.charge, "amount_captured": self.script.paid(bill.total()), "amount_refunded": bill.refunded(),
                 "payment_intent": bill.payment_intent, "refunds": { "data": refunds },
             });
             answers.insert(Request::Charge(bill.charge.clone()), charge);
@@ -108,12 +108,14 @@ impl Lived {
     }
 
     fn add_invoice(&self, answers: &mut Answers, bill: &Bill, told: &Value, payment: Option<Value>) {
-        let payments: Vec<Value> = payment.iter().map(object).collect();
+        let mut payments: Vec<Value> = payment.iter().map(object).collect();
+        payments.iter_mut().for_each(|payment| self.pay_from_balance(payment));
         if bill.is_charged() {
             let request = Request::InvoicePayments(bill.payment_intent.clone());
             answers.insert(request, json!({ "data": payments }));
         }
         let mut invoice = object(told);
+        self.pay_from_balance(&mut invoice);
         invoice["payments"] = json!({ "data": payments });
         self.expand(&mut invoice["discounts"]);
         for amount in invoice["total_discount_amounts"].as_array_mut().into_iter().flatten() {

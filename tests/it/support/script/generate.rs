@@ -39,6 +39,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         prop_oneof![Just(5000_i64), 100..20_000_i64],
         prop_oneof![Just(0_i64), 1..900_i64],
         any::<bool>(),
+        prop_oneof![4 => Just(0_i64), 1 => 1..100_i64],
     );
     let start = prop_oneof![
         4 => Just(Start::Active),
@@ -59,7 +60,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
     );
     let steps = prop::collection::vec(step(), 0..=10);
     (money, start, codes, shapes, how, steps).prop_map(|(money, start, codes, shapes, how, steps)| {
-        let (price, tax, yen) = money;
+        let (price, tax, yen, from_balance) = money;
         let (line_level, buyer_is_sarah, two_endpoints, thin, missing) = how;
         Script {
             // A trial's discounts are nowhere but on the subscription.
@@ -67,6 +68,11 @@ pub fn scripts() -> impl Strategy<Value = Script> {
             price,
             tax,
             yen,
+            from_balance: if matches!(start, Start::Active | Start::Incomplete | Start::Trial) {
+                from_balance
+            } else {
+                0
+            },
             start,
             buyer_is_sarah,
             codes,

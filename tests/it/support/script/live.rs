@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use rekomi::{
     clock::Clock,
     standin::{
-        DisputeStep, Paid, Promo, Shape,
+        Account, DisputeStep, Paid, Promo, Shape,
         sales::{CreditTo, Discount},
     },
 };
@@ -143,11 +143,12 @@ impl Lived {
     fn refund(&mut self, of: usize, part: i64, credit: Option<CreditTo>) {
         let paid = self.payment(of);
         let bill = self.sale.bill(paid);
-        let left = bill.total() - bill.refunded() - outside_stripe(bill);
+        let total = self.script.paid(bill.total());
+        let left = total - bill.refunded() - outside_stripe(bill);
         let amount = if part == 100 {
             left
         } else {
-            (bill.total() * part / 100).min(left)
+            (total * part / 100).min(left)
         };
         if amount <= 0 || (credit.is_some() && bill.invoice.is_none()) {
             return;
@@ -178,7 +179,7 @@ impl Lived {
         let paid = self.payment(of);
         let bill = self.sale.bill(paid);
         if can_happen(bill, step) {
-            let amount = (bill.total() * part / 100).max(1);
+            let amount = (self.script.paid(bill.total()) * part / 100).max(1);
             let shape = self.shape();
             let event = self.sale.dispute(shape, step, amount, paid);
             self.tell([event]);
@@ -186,12 +187,43 @@ impl Lived {
     }
 
     fn tell(&mut self, events: impl IntoIterator<Item = Value>) {
-        for event in events {
+        for mut event in events {
+            self.pay_from_balance(&mut event["data"]["object"]);
             let object = &event["data"]["object"];
             self.objects
                 .insert(object["id"].as_str().unwrap().to_owned(), object.clone());
             let thin = self.script.thin && self.events.len() % 2 == 1;
             self.events.push(if thin { as_thin(event) } else { event });
+        }
+    }
+
+    /// Puts the present truth into Stripe. The session stays as it was completed, whatever is redeemed later.
+    pub fn sync(&self, account: &Account) {
+        self.sale.sync(account);
+        let mut session = account.get("checkout.session", &self.sale.facts().session).unwrap();
+        session["discounts"].as_array_mut().unwrap().truncate(self.at_start);
+        account.put(session);
+        for bill in self.sale.bills() {
+            let invoice = bill.invoice.as_ref().map(|id| ("invoice", id));
+            let paid = [("charge", &bill.charge), ("invoice_payment", &bill.invoice_payment)];
+            for (kind, id) in paid.into_iter().chain(invoice) {
+                if let Some(mut object) = account.get(kind, id) {
+                    self.pay_from_balance(&mut object);
+                    account.put(object);
+                }
+            }
+        }
+    }
+
+    /// The stand-in knows of no credit balance: what it says was paid is the total.
+    pub fn pay_from_balance(&self, object: &mut Value) {
+        let fields: &[&str] = match object["object"].as_str() {
+            Some("invoice" | "invoice_payment") => &["amount_paid"],
+            Some("charge") => &["amount", "amount_captured"],
+            _ => &[],
+        };
+        for field in fields {
+            object[field] = json!(self.script.paid(object[field].as_i64().unwrap()));
         }
     }
 

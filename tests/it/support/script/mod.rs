@@ -33,6 +33,8 @@ pub struct Script {
     /// Minor units, on top.
     pub tax: i64,
     pub yen: bool,
+    /// How much of each invoice of a subscription the customer's credit balance pays, in percent below 100.
+    pub from_balance: i64,
     pub start: Start,
     /// The discounts sit on the lines of a subscription's invoices.
     pub line_level: bool,
@@ -103,6 +105,7 @@ impl Script {
             price: 5000,
             tax: 0,
             yen: false,
+            from_balance: 0,
             start: Start::Active,
             line_level: false,
             buyer_is_sarah: false,
@@ -113,6 +116,11 @@ impl Script {
             missing: Missing::Nothing,
             steps: vec![],
         }
+    }
+
+    /// What is left to pay of a total in minor units, once the credit balance has paid its part.
+    pub fn paid(&self, total: i64) -> i64 {
+        total - total * self.from_balance / 100
     }
 
     /// The sale in the making, at the clock's time.

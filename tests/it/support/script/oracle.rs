@@ -26,10 +26,13 @@ pub fn should_stand(lived: &Lived) -> Vec<String> {
     let mut counted = BTreeSet::new();
     let mut credited: Option<Use> = None;
     let bills = lived.sale.bills();
-    let first_paid = bills.iter().find(|bill| without_tax(bill) > 0).map(|bill| bill.at);
+    let first_paid = bills
+        .iter()
+        .find(|bill| without_tax(lived, bill) > 0)
+        .map(|bill| bill.at);
     for (number, bill) in bills.iter().enumerate() {
         let mut uses = uses(lived, number, bill);
-        let all_gone = bill.total() > 0 && gone(bill) >= bill.total();
+        let all_gone = paid(lived, bill) > 0 && gone(lived, bill) == paid(lived, bill);
         for used in &uses {
             if counted.insert(used.code) {
                 lines.push(redemption(used.code.text(), number, all_gone));
@@ -66,8 +69,8 @@ fn uses(lived: &Lived, number: usize, bill: &Bill) -> Vec<Use> {
 }
 
 fn conversion(lived: &Lived, number: usize, bill: &Bill, credited: &Use, first_paid: Option<i64>) -> String {
-    let (total, amount) = (bill.total(), without_tax(bill));
-    let back = gone(bill).min(total);
+    let (total, amount) = (paid(lived, bill), without_tax(lived, bill));
+    let back = gone(lived, bill);
     let all_gone = total > 0 && back == total;
     let refunded = if all_gone { amount } else { share(amount, back, total) };
     let is_self = lived.script.buyer_is_sarah && credited.owner == Owner::Sarah;
@@ -149,8 +152,14 @@ pub fn redemption(code: impl std::fmt::Display, number: usize, taken_off: bool) 
     format!("{code} redeemed with {number}, taken off: {taken_off}")
 }
 
-fn without_tax(bill: &Bill) -> i64 {
-    bill.total() - bill.tax
+/// Minor units that were paid, with tax.
+fn paid(lived: &Lived, bill: &Bill) -> i64 {
+    lived.script.paid(bill.total())
+}
+
+/// The part of it that is no tax.
+fn without_tax(lived: &Lived, bill: &Bill) -> i64 {
+    share(paid(lived, bill), bill.total() - bill.tax, bill.total())
 }
 
 /// Half up to the minor unit.
@@ -162,10 +171,11 @@ fn share(of: i64, part: i64, whole: i64) -> i64 {
     }
 }
 
-/// Minor units that the customer has back, with tax; a payment can go back once.
-fn gone(bill: &Bill) -> i64 {
+/// Minor units that the customer has back, with tax; what was paid can go back once.
+fn gone(lived: &Lived, bill: &Bill) -> i64 {
     let lost = bill.dispute.as_ref().map_or(0, lost);
-    ((bill.refunded() + lost).min(bill.total()) + outside_stripe(bill)).min(bill.total())
+    let through_stripe = (bill.refunded() + lost).min(paid(lived, bill));
+    (through_stripe + outside_stripe(bill)).min(paid(lived, bill))
 }
 
 /// What the bank kept; where it never said what it took, all that was disputed.
