@@ -38,6 +38,8 @@ mod disputes_in_any_order;
 mod facts;
 mod first_run;
 mod fixtures;
+mod histories;
+mod histories_told;
 mod identity;
 mod inbox;
 mod inbox_cli;

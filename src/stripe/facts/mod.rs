@@ -78,8 +78,10 @@ pub struct Subscription {
     pub active: bool,
     /// The latest invoice at the subscription's creation.
     pub first_invoice: Option<String>,
-    /// `di_…` of the discounts on the subscription itself.
-    pub discounts: BTreeSet<String>,
+    /// `di_…` of the discounts on the subscription itself when it started, where an event told of its start.
+    pub discounts: Option<BTreeSet<String>>,
+    /// The same when it was looked up: codes that were redeemed since its start are among them.
+    pub discounts_later: BTreeSet<String>,
 }
 
 /// An invoice.
@@ -241,7 +243,10 @@ impl Merge for Subscription {
         merge_option(&mut self.first_invoice, other.first_invoice);
         self.trialing |= other.trialing;
         self.active |= other.active;
-        self.discounts.extend(other.discounts);
+        if let Some(more) = other.discounts {
+            self.discounts.get_or_insert_default().extend(more);
+        }
+        self.discounts_later.extend(other.discounts_later);
     }
 }
 

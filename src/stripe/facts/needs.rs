@@ -129,7 +129,7 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
     }
     for (id, subscription) in &event.subscriptions {
         let started = subscription.active || subscription.trialing;
-        if started && subscription.discounts.iter().any(open) {
+        if started && subscription.discounts.iter().flatten().any(open) {
             needs.insert(Request::Subscription(id.clone()));
         }
         let first = subscription.first_invoice.iter().filter(|_| subscription.active);

@@ -1,5 +1,7 @@
 //! Reads facts out of Stripe's JSON: tolerant, by shape and never by version string, and only the fields we need.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
@@ -153,6 +155,11 @@ impl Facts {
             .chain(on_items)
             .filter_map(|discount| self.read_discount(discount))
             .collect();
+        let (discounts, discounts_later) = if at_start {
+            (Some(discounts), BTreeSet::new())
+        } else {
+            (None, discounts)
+        };
         if object["latest_invoice"].is_object() {
             self.read_invoice(&object["latest_invoice"])?;
         }
@@ -163,6 +170,7 @@ impl Facts {
             active: object["status"] == "active",
             first_invoice: id_of(&object["latest_invoice"]).filter(|_| at_start),
             discounts,
+            discounts_later,
         };
         self.subscriptions.insert(id, subscription);
         Ok(())

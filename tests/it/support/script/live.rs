@@ -1,0 +1,271 @@
+//! Lives through a script, step by step; what happens is told as it happens.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::TimeDelta;
+use rekomi::{
+    clock::Clock,
+    standin::{
+        Account, DisputeStep, Paid, Promo, Shape,
+        sales::{CreditTo, Discount},
+    },
+};
+use serde_json::{Value, json};
+
+use super::{
+    super::app::NOON,
+    Code, Missing, Script, Step,
+    sale::{Sale, clock_at},
+    truth::{can_happen, outside_stripe},
+};
+
+const DAY: i64 = 86_400;
+const MONTH: i64 = 30 * DAY;
+
+/// A sale as far as it has been lived.
+pub struct Lived {
+    pub script: Script,
+    pub sale: Sale,
+    /// In the order of the sale's discounts.
+    pub codes: Vec<Code>,
+    /// How many of them were there at the start.
+    pub at_start: usize,
+    pub events: Vec<Value>,
+    /// Everything that was told of, as it was told last, by id.
+    pub objects: BTreeMap<String, Value>,
+    /// How many of the events were told already.
+    pub told: usize,
+    /// How many of the script's steps are done.
+    pub steps: usize,
+    promos: Arc<BTreeMap<Code, Promo>>,
+    clock: Clock,
+    shapes: std::iter::Cycle<std::vec::IntoIter<Shape>>,
+}
+
+impl Lived {
+    /// Starts. The number keeps sales that are told together apart in time.
+    pub fn start(script: &Script, number: usize, promos: &Arc<BTreeMap<Code, Promo>>) -> Self {
+        let created = NOON + i64::try_from(number % 3600).unwrap();
+        let clock = clock_at(created);
+        let mut codes = Vec::new();
+        for code in &script.codes {
+            if script.takes(*code) && !codes.contains(code) {
+                codes.push(*code);
+            }
+        }
+        let mut lived = Self {
+            sale: Sale::start(script.builder(&clock, &codes, promos), script.start),
+            at_start: codes.len(),
+            codes,
+            events: Vec::new(),
+            objects: BTreeMap::new(),
+            told: 0,
+            steps: 0,
+            promos: promos.clone(),
+            clock,
+            shapes: script.shapes.clone().into_iter().cycle(),
+            script: script.clone(),
+        };
+        for _ in 0..lived.endpoints() {
+            let Self { sale, shapes, .. } = &mut lived;
+            let missing = script.missing_at_start();
+            let started = sale.started(script.start, missing, || shapes.next().unwrap_or(Shape::Endive));
+            lived.tell(started);
+        }
+        lived
+    }
+
+    /// Lives on, for this many steps at most.
+    pub fn live(&mut self, steps: usize) {
+        for step in self.script.steps.clone().into_iter().skip(self.steps).take(steps) {
+            self.steps += 1;
+            self.step(step);
+        }
+    }
+
+    /// Now, as the customer's side of it sees the time. Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+
+    fn step(&mut self, step: Step) {
+        let at_once = matches!(step, Step::DisputeAtOnce(of, step) if self.is_told_in_order(of, step));
+        self.pass(i64::from(!at_once));
+        match step {
+            Step::Renew => self.renew(),
+            Step::Redeem(code) => self.redeem(code),
+            Step::Refund(of, part) => self.refund(of, part, None),
+            Step::Credit(of, part, to) => self.refund(of, part, Some(to)),
+            Step::RefundFails(of) => self.refund_fails(of),
+            Step::Dispute(of, step, part) => self.dispute(of, step, part),
+            Step::DisputeAtOnce(of, step) => self.dispute(of, step, 100),
+        }
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.clock.advance(TimeDelta::seconds(seconds.max(0)));
+    }
+
+    fn renew(&mut self) {
+        let Sale::Subscription(sale) = &mut self.sale else {
+            return;
+        };
+        let at = sale.facts.created + i64::try_from(sale.bills.len()).unwrap() * MONTH;
+        let number = sale.renew_at(at);
+        self.pass(at - self.now());
+        for _ in 0..self.endpoints() {
+            let (invoice, payment) = (self.shape(), self.shape());
+            let Sale::Subscription(sale) = &self.sale else { return };
+            let mut events = vec![sale.renewal_paid(number, invoice)];
+            if self.script.missing != Missing::InvoicePaymentPaid {
+                events.extend(sale.invoice_payment_paid_for(payment, Paid::Renewal(number)));
+            }
+            self.tell(events);
+        }
+    }
+
+    /// Where the start is only looked up, what is redeemed within a day is taken for a part of it.
+    fn redeem(&mut self, code: Code) {
+        if !self.script.takes(code) || self.codes.contains(&code) || !matches!(self.sale, Sale::Subscription(_)) {
+            return;
+        }
+        self.pass(if self.script.thin { 2 * DAY } else { 60 });
+        self.codes.push(code);
+        let discount = Discount {
+            id: format!("di_1{}", self.clock.new_id().simple()),
+            promo: self.promos[&code].clone(),
+            start: self.now(),
+        };
+        self.sale.facts_mut().discounts.push(discount);
+    }
+
+    /// Refunds, or writes a credit note.
+    fn refund(&mut self, of: usize, part: i64, credit: Option<CreditTo>) {
+        let paid = self.payment(of);
+        let bill = self.sale.bill(paid);
+        let total = self.script.paid(bill.total());
+        let left = total - bill.refunded() - outside_stripe(bill);
+        let amount = if part == 100 {
+            left
+        } else {
+            (total * part / 100).min(left)
+        };
+        if amount <= 0 || (credit.is_some() && bill.invoice.is_none()) {
+            return;
+        }
+        let shape = self.shape();
+        let events = match credit {
+            None => self.sale.refund(shape, amount, paid),
+            Some(to) => self.sale.credit(shape, amount, to, paid),
+        };
+        let missed = match self.script.missing {
+            Missing::ChargeRefunded => "charge.refunded",
+            Missing::RefundCreated => "refund.created",
+            _ => "",
+        };
+        self.tell(events.into_iter().filter(|event| event["type"] != missed));
+    }
+
+    fn refund_fails(&mut self, of: usize) {
+        let paid = self.payment(of);
+        if self.sale.bill(paid).refunds.last().is_some_and(|refund| !refund.failed) {
+            let shape = self.shape();
+            let events = self.sale.refund_fails(shape, paid);
+            self.tell(events);
+        }
+    }
+
+    fn dispute(&mut self, of: usize, step: DisputeStep, part: i64) {
+        let paid = self.payment(of);
+        let bill = self.sale.bill(paid);
+        if can_happen(bill, step) {
+            let amount = (self.script.paid(bill.total()) * part / 100).max(1);
+            let shape = self.shape();
+            let event = self.sale.dispute(shape, step, amount, paid);
+            self.tell([event]);
+        }
+    }
+
+    fn tell(&mut self, events: impl IntoIterator<Item = Value>) {
+        for mut event in events {
+            self.pay_from_balance(&mut event["data"]["object"]);
+            let object = &event["data"]["object"];
+            self.objects
+                .insert(object["id"].as_str().unwrap().to_owned(), object.clone());
+            let thin = self.script.thin && self.events.len() % 2 == 1;
+            self.events.push(if thin { as_thin(event) } else { event });
+        }
+    }
+
+    /// Puts the present truth into Stripe. The session stays as it was completed, whatever is redeemed later.
+    pub fn sync(&self, account: &Account) {
+        self.sale.sync(account);
+        let mut session = account.get("checkout.session", &self.sale.facts().session).unwrap();
+        session["discounts"].as_array_mut().unwrap().truncate(self.at_start);
+        account.put(session);
+        for bill in self.sale.bills() {
+            let invoice = bill.invoice.as_ref().map(|id| ("invoice", id));
+            let paid = [("charge", &bill.charge), ("invoice_payment", &bill.invoice_payment)];
+            for (kind, id) in paid.into_iter().chain(invoice) {
+                if let Some(mut object) = account.get(kind, id) {
+                    self.pay_from_balance(&mut object);
+                    account.put(object);
+                }
+            }
+        }
+    }
+
+    /// The stand-in knows of no credit balance: what it says was paid is the total.
+    pub fn pay_from_balance(&self, object: &mut Value) {
+        let fields: &[&str] = match object["object"].as_str() {
+            Some("invoice" | "invoice_payment") => &["amount_paid"],
+            Some("charge") => &["amount", "amount_captured"],
+            _ => &[],
+        };
+        for field in fields {
+            object[field] = json!(self.script.paid(object[field].as_i64().unwrap()));
+        }
+    }
+
+    /// Within a second the further state is the later.
+    fn is_told_in_order(&self, of: usize, step: DisputeStep) -> bool {
+        let dispute = self.sale.bill(self.payment(of)).dispute.as_ref();
+        match step {
+            DisputeStep::Lost | DisputeStep::Won | DisputeStep::FundsReinstated => true,
+            DisputeStep::FundsWithdrawn => dispute.is_some_and(|dispute| dispute.movements.is_empty()),
+            _ => false,
+        }
+    }
+
+    fn payment(&self, back: usize) -> Paid {
+        match (self.sale.bills().len() - 1).saturating_sub(back) {
+            0 => Paid::First,
+            number => Paid::Renewal(number),
+        }
+    }
+
+    fn shape(&mut self) -> Shape {
+        self.shapes.next().unwrap_or(Shape::Endive)
+    }
+
+    fn endpoints(&self) -> usize {
+        1 + usize::from(self.script.two_endpoints)
+    }
+}
+
+/// The same as a thin event (<https://docs.stripe.com/event-destinations>), where there is one that is read.
+fn as_thin(event: Value) -> Value {
+    let object = &event["data"]["object"];
+    let kind = event["type"].as_str().unwrap();
+    if kind == "customer.subscription.updated" {
+        return event;
+    }
+    json!({
+        "id": event["id"],
+        "object": "v2.core.event",
+        "type": format!("v1.{kind}"),
+        "created": "2026-11-01T12:00:00Z",
+        "livemode": true,
+        "related_object": { "id": object["id"], "type": object["object"] },
+    })
+}

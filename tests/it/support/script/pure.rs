@@ -1,0 +1,117 @@
+//! Tells a sale without a server: what each event says, what has to be looked up for it, one fold, one projection.
+
+use rekomi::stripe::{
+    facts::{Facts, Reading, Request, needs, read_event, read_object},
+    projection::{self, Conversion, Evidence},
+};
+
+use serde_json::Value;
+
+use super::{
+    Lived,
+    answers::Answers,
+    oracle::{Line, line, redemption},
+};
+
+/// What has been told so far.
+#[derive(Default)]
+pub struct Telling {
+    /// Of each event, with what was looked up for it.
+    pub pieces: Vec<Facts>,
+    /// Facts that share no name: one sale may show itself as several at first.
+    pub sales: Vec<Facts>,
+}
+
+impl Telling {
+    /// Tells an event. What has to be looked up for it is answered as Stripe would answer `at` some second.
+    pub fn tell(&mut self, event: &Value, answers: &Answers, at: i64, evidence: &Evidence) {
+        let (event, mut piece) = match read_event(event).unwrap() {
+            Reading::Facts(facts) => (Some((*facts).clone()), *facts),
+            Reading::Lookup(request) => (None, answer(&request, answers, at)),
+            Reading::Nothing(_) => return,
+        };
+        for _ in 0..4 {
+            let known = self.known(&piece);
+            let asking = event.as_ref().unwrap_or(&piece);
+            let wanted = needs(asking, &known, |code| evidence.contains_key(code));
+            if wanted.is_empty() {
+                break;
+            }
+            for request in wanted {
+                piece.merge(answer(&request, answers, at));
+            }
+        }
+        self.fold(piece.clone());
+        self.pieces.push(piece);
+    }
+
+    fn known(&self, piece: &Facts) -> Facts {
+        let mut known = piece.clone();
+        for sale in self.sales.iter().filter(|sale| !sale.keys().is_disjoint(&piece.keys())) {
+            known.merge(sale.clone());
+        }
+        known
+    }
+
+    fn fold(&mut self, piece: Facts) {
+        let keys = piece.keys();
+        let sales = std::mem::take(&mut self.sales);
+        let (same, mut others): (Vec<_>, Vec<_>) = sales.into_iter().partition(|it| !it.keys().is_disjoint(&keys));
+        let mut sale = piece;
+        for other in same {
+            sale.merge(other);
+        }
+        others.push(sale);
+        self.sales = others;
+    }
+}
+
+fn answer(request: &Request, answers: &Answers, at: i64) -> Facts {
+    read_object(request, &answers[request], at).unwrap()
+}
+
+/// A line for each conversion and each redemption that is projected, sorted.
+pub fn told(lived: &Lived, telling: &Telling, evidence: &Evidence) -> Vec<String> {
+    let mut lines = Vec::new();
+    for sale in &telling.sales {
+        let projection = projection::project(sale, evidence);
+        lines.extend(projection.conversions.iter().map(|it| conversion(lived, it)));
+        lines.extend(projection.redemptions.iter().map(|it| {
+            let code = evidence.values().find(|code| code.id == it.code_id).unwrap();
+            redemption(&code.code, lived.number(&it.part), it.refunded)
+        }));
+    }
+    lines.sort();
+    lines
+}
+
+fn conversion(lived: &Lived, it: &Conversion) -> String {
+    assert!(!it.amount_pending);
+    line(&Line {
+        number: lived.number(&it.part),
+        kind: &format!("{:?}", it.kind),
+        at: it.occurred_at.timestamp(),
+        status: &format!("{:?}", it.status),
+        code: &it.coupon_code,
+        amount: it.amount,
+        tax: it.tax,
+        refunded: it.refunded_amount,
+        currency: it.currency.as_str(),
+        earned: it.earned,
+        clawed_back: it.clawed_back,
+        earned_in: it.commission_currency.as_str(),
+    })
+}
+
+impl Lived {
+    /// Which payment a part is, counted from the start.
+    pub fn number(&self, part: &str) -> usize {
+        let bills = self.sale.bills();
+        let number = bills.iter().position(|bill| bill.invoice.as_deref() == Some(part));
+        assert!(
+            number != Some(0) || !self.script.is_subscription(),
+            "the first invoice is a part of its own"
+        );
+        number.unwrap_or(0)
+    }
+}
