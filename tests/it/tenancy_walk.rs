@@ -239,28 +239,36 @@ both! {
     }
 }
 
-/// All that comes of a subscription before the answer to a query that is sent behind it.
+/// All that comes of a subscription before the answers to queries that are asked behind it, one after the other: each
+/// goes to the database, as the subscription did at its start.
 async fn all_heard(app: &TestApp, token: &str, query: &str, variables: Value, given: &str) -> Vec<String> {
+    const BEHIND: usize = 5;
     let mut socket = Socket::open(&app.instance.base, token).await;
     let payload = json!({ "query": query, "variables": variables });
     socket
         .send(json!({ "id": "1", "type": "subscribe", "payload": payload }))
         .await;
-    let payload = json!({ "query": "{ campaigns { totalCount } }" });
-    socket
-        .send(json!({ "id": "2", "type": "subscribe", "payload": payload }))
-        .await;
     let mut heard = Vec::new();
-    loop {
-        match socket.next().await {
-            Heard::Message(message) if message["id"] == "2" => break,
-            Heard::Message(mut message) => {
-                if let Some(id) = message.pointer_mut("/payload/0/extensions/requestId") {
-                    id.take();
+    for number in 0..BEHIND {
+        let (id, payload) = (
+            format!("behind-{number}"),
+            json!({ "query": "{ campaigns { totalCount } }" }),
+        );
+        socket
+            .send(json!({ "id": id, "type": "subscribe", "payload": payload }))
+            .await;
+        loop {
+            match socket.next().await {
+                Heard::Message(message) if message["id"] == id && message["type"] == "complete" => break,
+                Heard::Message(message) if message["id"] == id => {}
+                Heard::Message(mut message) => {
+                    if let Some(id) = message.pointer_mut("/payload/0/extensions/requestId") {
+                        id.take();
+                    }
+                    heard.push(without(&message.to_string(), given));
                 }
-                heard.push(without(&message.to_string(), given));
+                Heard::Closed(code) => panic!("closed with {code}"),
             }
-            Heard::Closed(code) => panic!("closed with {code}"),
         }
     }
     socket.close().await;

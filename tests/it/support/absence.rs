@@ -43,6 +43,16 @@ impl TestApp {
         rows.all(self.db()).await.unwrap()
     }
 
+    /// Waits until all that is owed was tried, in vain, and says what it is.
+    pub async fn tried(&self) -> Vec<backfill::Model> {
+        eventually("a first try", async || {
+            let owed = self.owed().await;
+            let tried = !owed.is_empty() && owed.iter().all(|row| row.attempts > 0);
+            tried.then_some(owed)
+        })
+        .await
+    }
+
     /// Waits until nothing is owed any more, and all of it is processed.
     pub async fn caught_up(&self) {
         self.sign().await;
