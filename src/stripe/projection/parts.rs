@@ -143,20 +143,17 @@ fn acquisition<'a>(
     })
 }
 
-/// The discounts that were on a subscription when it began. Where only a lookup tells of them, those that were put on it
-/// more than a day later did not sell it.
+/// The discounts that were on a subscription when it began, as its start was told, else as it was looked up. One that was
+/// put on it later did not sell it.
 fn on_start<'a>(facts: &Facts, subscription: Option<&'a Subscription>) -> BTreeMap<&'a str, i64> {
     const DAY: i64 = 86_400;
-    let Some(subscription) = subscription else {
-        return BTreeMap::new();
-    };
+    let began = subscription.and_then(|subscription| subscription.created);
     let start = |id: &str| facts.discounts.get(id).map_or(0, |discount| discount.start);
-    let in_time = |id: &&String| subscription.created.is_none_or(|began| start(id) <= began + DAY);
-    let at_start: Vec<&String> = match &subscription.discounts {
-        Some(told) => told.iter().collect(),
-        None => subscription.discounts_later.iter().filter(in_time).collect(),
-    };
-    at_start.into_iter().map(|id| (id.as_str(), 0)).collect()
+    let discounts = subscription
+        .into_iter()
+        .flat_map(|it| it.discounts.as_ref().unwrap_or(&it.discounts_later));
+    let at_start = discounts.filter(|id| began.is_none_or(|began| start(id) <= began + DAY));
+    at_start.map(|id| (id.as_str(), 0)).collect()
 }
 
 fn amounts(discounts: &BTreeMap<String, i64>) -> impl Iterator<Item = (&str, i64)> {
