@@ -52,6 +52,17 @@ both! {
         );
     }
 
+    async fn a_thin_start_of_a_subscription_looks_its_first_invoice_up(app: &TestApp) {
+        app.stage().await;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        sale.sync(&app.acme.stripe);
+        app.deliver(&thinned(&[sale.subscription_created(Shape::Endive)])).await;
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
+    }
+
     async fn a_thin_event_of_what_stripe_does_not_have_waits(app: &TestApp) {
         app.stage().await;
         let sale = app.sale().promo(app.promo("SARAH20")).build_one_off();

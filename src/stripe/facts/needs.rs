@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
-use super::{Facts, Session};
+use super::Facts;
 use crate::money;
 
 /// A read from Stripe. Its text form names it in the log.
@@ -12,7 +12,7 @@ use crate::money;
 pub enum Request {
     /// With its discounts and payments.
     Invoice(String),
-    /// With its discounts.
+    /// With its discounts and its latest invoice.
     Subscription(String),
     InvoicePayment(String),
     /// The invoices that a payment intent paid.
@@ -56,7 +56,7 @@ impl Request {
                 "lines.data.discounts",
                 "payments",
             ],
-            Self::Subscription(_) => &["discounts", "items.data.discounts"],
+            Self::Subscription(_) => &["discounts", "items.data.discounts", "latest_invoice"],
             Self::Session(_) => &["total_details.breakdown.discounts.discount"],
             Self::Charge(_) => &["refunds"],
             _ => &[],
@@ -139,8 +139,10 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
             }
         }
     }
+    let is_paid = |id: &String| known.invoices.get(id).is_some_and(|invoice| invoice.paid.is_some());
     for id in event.sessions.keys() {
-        if known.sessions.get(id).is_some_and(Session::hides_codes) {
+        let session = known.sessions.get(id).filter(|session| session.hides_codes());
+        if session.is_some_and(|session| !session.invoice.as_ref().is_some_and(is_paid)) {
             needs.insert(Request::Session(id.clone()));
         }
     }

@@ -61,7 +61,7 @@ impl Session {
     /// It says that a discount was given, and not by which code.
     pub(super) fn hides_codes(&self) -> bool {
         let discounted = self.total.is_some_and(|total| total.discount > 0);
-        discounted && self.invoice.is_none() && !self.codes_told
+        discounted && !self.codes_told
     }
 
     /// The names that it brings together.
