@@ -38,6 +38,7 @@ mod disputes_in_any_order;
 mod facts;
 mod first_run;
 mod fixtures;
+mod floods;
 mod identity;
 mod inbox;
 mod inbox_cli;
