@@ -69,7 +69,8 @@ impl TestApp {
 
     /// Fetches what a brand's lists tell since a moment.
     pub async fn list(&self, brand: &Brand, since: DateTime<Utc>) -> Vec<Told> {
-        self.list_from(&self.instance.app.config.stripe_api_base, brand, since).await
+        self.list_from(&self.instance.app.config.stripe_api_base, brand, since)
+            .await
     }
 
     /// The same from another Stripe.
