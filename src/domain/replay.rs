@@ -82,11 +82,19 @@ pub async fn parked(domain: &Domain, actor: &Actor, kind: Option<String>, limit:
     };
     let parked = filter.condition()?;
     let txn = domain.db.begin().await?;
-    let events = Event::of(tenancy::find_to_change::<Entity>(&actor.scope))
+    let turn = tenancy::find::<Entity>(&actor.scope)
+        .select_only()
+        .column(Column::Id)
         .filter(parked.clone())
         .order_by_asc(Column::NextAttemptAt)
         .order_by_asc(Column::Id)
         .limit(u64::from(limit.unsigned_abs()));
+    let turn: Vec<EventId> = turn.into_tuple().all(&txn).await?;
+    // Locked by their ids, as the command line does it: two that meet do not wait for each other.
+    let events = Event::of(tenancy::find_to_change::<Entity>(&actor.scope))
+        .filter(parked.clone())
+        .filter(Column::Id.is_in(turn))
+        .order_by_asc(Column::Id);
     let events = events.into_model::<Event>().all(&txn).await?;
     let replayed = put_back_in_txn(&txn, &domain.clock, events, |_| actor.clone()).await?;
     let left = tenancy::find::<Entity>(&actor.scope).filter(parked).count(&txn).await?;

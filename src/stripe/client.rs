@@ -28,9 +28,11 @@ use crate::{directory::Way, domain::owed::Call};
 /// How long one call may take, with the wait for its place; and one for a whole page, with all that is expanded in it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How many calls a second Stripe takes for an account.
-const LIVE_RATE: u32 = 100;
-const TEST_RATE: u32 = 25;
+pub(super) const fn calls_per_second(livemode: bool) -> u32 {
+    if livemode { 100 } else { 25 }
+}
 
 /// The lines to Stripe, one for each way, so that their connections are kept and their calls counted.
 #[derive(Clone)]
@@ -116,7 +118,7 @@ impl Stripe {
         }
         let line = Line {
             client: client.build().map_err(call_error)?,
-            limiter: Arc::new(Limiter::new(if way.livemode() { LIVE_RATE } else { TEST_RATE })),
+            limiter: Arc::new(Limiter::new(calls_per_second(way.livemode()))),
         };
         lines.insert(name, line.clone());
         Ok(line)

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod fetch;
 mod fold;
 pub mod inbox;
+mod lanes;
 mod limit;
 pub mod operations;
 mod outcome;

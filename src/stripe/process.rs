@@ -3,18 +3,19 @@
 //! A batch is one transaction. What needs Stripe's API goes its own way, so that a slow answer holds up nothing else;
 //! an event that cannot be processed is tried alone, then later, and at last set aside where an operator sees it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::TimeDelta;
 use entity::{id::EventId, stripe_event, stripe_object};
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     facts::{Facts, Reading, read_event},
     fetch::{Fetched, Fetcher},
     fold,
+    lanes::{Lanes, Place},
     outcome::{Outcome, Reason},
     queue,
 };
@@ -31,14 +32,11 @@ use crate::{
 const BATCH: u64 = 256;
 /// How soon another worker takes over from one that died.
 const LEASE: TimeDelta = TimeDelta::seconds(5);
-/// How long all fetches of one event may take together, and its lease meanwhile.
+/// How long all fetches of one event may take together; and its lease, with the wait for its turn.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(12);
 const FETCH_LEASE: TimeDelta = TimeDelta::seconds(15);
-/// How many events may be at Stripe at once, and how many may wait for that, for how long. One that waits longer is
-/// taken up again when its lease ends.
-const FETCHING: usize = 32;
-const WAITING: usize = 1024;
-const MAX_WAIT: Duration = Duration::from_secs(3);
+/// How many events whose fetches are done are folded together, at most.
+const FETCHED: usize = 32;
 /// How often a transaction is begun again because another worker was in the way.
 const MAX_CONFLICTS: usize = 10;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
@@ -55,8 +53,7 @@ pub struct Processor {
     pub bell: FeedBell,
     /// The events that wait for Stripe.
     pub fetching: TaskTracker,
-    permits: Arc<Semaphore>,
-    room: Arc<Semaphore>,
+    lanes: Lanes,
     /// Where events go whose fetches are done, to be folded many at once.
     fetched: mpsc::Sender<Told>,
 }
@@ -74,15 +71,14 @@ struct Told {
 impl Processor {
     /// The processor, and what folds the events whose fetches are done.
     pub fn new(db: Db, clock: Clock, fetcher: Fetcher, bell: FeedBell) -> (Self, Folder) {
-        let (fetched, events) = mpsc::channel(FETCHING);
+        let (fetched, events) = mpsc::channel(FETCHED);
         let processor = Self {
             db,
             clock,
             fetcher,
             bell,
             fetching: TaskTracker::new(),
-            permits: Arc::new(Semaphore::new(FETCHING)),
-            room: Arc::new(Semaphore::new(WAITING)),
+            lanes: Lanes::new(),
             fetched,
         };
         let folder = Folder {
@@ -109,9 +105,9 @@ impl Processor {
                     park: None,
                     log: Vec::new(),
                 }),
-                Ok(Next::Fetch(reading)) => match self.room.clone().try_acquire_owned() {
+                Ok(Next::Fetch(reading)) => match self.lanes.enter(feed(&event)) {
                     Ok(place) => sorted.to_fetch.push((event, reading, place)),
-                    Err(_) => sorted.no_room.push(event.id),
+                    Err(again) => sorted.no_room.entry(again.as_secs()).or_default().push(event.id),
                 },
                 Ok(Next::Done(outcome, why)) => sorted.done.entry((outcome, why)).or_default().push(event.id),
                 Err(error) => self.failed(&event, Reason::Fault, &error.to_string()).await?,
@@ -153,25 +149,33 @@ impl Processor {
             let ids = sorted.to_fetch.iter().map(|(event, ..)| event.id);
             queue::hold(&txn, ids, now + FETCH_LEASE).await?;
         }
-        if !sorted.no_room.is_empty() {
-            queue::give_back(&txn, sorted.no_room.iter().copied(), now + TimeDelta::seconds(1)).await?;
+        for (seconds, ids) in &sorted.no_room {
+            queue::give_back(&txn, ids.iter().copied(), now + Duration::from_secs(*seconds)).await?;
         }
         txn.commit().await?;
         Ok(())
     }
 
     /// Lets an event wait for Stripe without holding up the others.
-    fn fetch_aside(&self, event: stripe_event::Model, reading: Reading, place: OwnedSemaphorePermit) {
+    fn fetch_aside(&self, event: stripe_event::Model, reading: Reading, place: Place) {
         let processor = self.clone();
         self.fetching.spawn(async move {
-            let turn = tokio::time::timeout(MAX_WAIT, processor.permits.acquire()).await;
-            if turn.is_ok()
-                && let Err(error) = processor.fetch(event, reading).await
-            {
+            let done = match place.turn().await {
+                Some(_turn) => processor.fetch(event, reading).await,
+                None => processor.give_back(event.id).await,
+            };
+            if let Err(error) = done {
                 tracing::warn!(%error, "an event that needs Stripe was not processed; its lease will end");
             }
-            drop((turn, place));
         });
+    }
+
+    /// Its turn did not come: it was not tried, and is due again at once.
+    async fn give_back(&self, event: EventId) -> Result<()> {
+        let txn = self.db.begin().await?;
+        queue::give_back(&txn, [event], self.clock.now()).await?;
+        txn.commit().await?;
+        Ok(())
     }
 
     async fn fetch(&self, event: stripe_event::Model, reading: Reading) -> Result<()> {
@@ -290,7 +294,7 @@ impl Folder {
     /// Runs until it is dropped.
     pub async fn run(mut self) {
         let mut batch = Vec::new();
-        while self.events.recv_many(&mut batch, FETCHING).await > 0 {
+        while self.events.recv_many(&mut batch, FETCHED).await > 0 {
             if let Err(error) = self.processor.fold(std::mem::take(&mut batch)).await {
                 tracing::warn!(%error, "fetched events were not processed; their leases will end");
             }
@@ -310,9 +314,9 @@ enum Next {
 #[derive(Default)]
 struct Sorted {
     ready: Vec<Told>,
-    to_fetch: Vec<(stripe_event::Model, Reading, OwnedSemaphorePermit)>,
-    /// They would be fetched, but all places are taken.
-    no_room: Vec<EventId>,
+    to_fetch: Vec<(stripe_event::Model, Reading, Place)>,
+    /// They would be fetched, but all places are taken: by the seconds in which they come again.
+    no_room: BTreeMap<u64, Vec<EventId>>,
     done: BTreeMap<(Outcome, String), Vec<EventId>>,
 }
 

@@ -79,6 +79,19 @@ both! {
         assert_eq!(app.state().await, before);
     }
 
+    async fn a_list_that_gives_one_page_for_ever_is_given_up(app: &TestApp) {
+        let page = json!({ "data": [app.sale().build().invoice_paid(Shape::Acacia)], "has_more": true }).to_string();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stripe = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let routes = axum::Router::new().fallback(move || async move { page });
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let all = app.list_from(&stripe, &app.acme, app.now() - TimeDelta::days(1)).await;
+        let error = Some("Stripe gives the same page again and again".to_owned());
+        assert_eq!(all, [Told { error, ..told("events", 1, 1) }]);
+        server.abort();
+        app.settle().await;
+    }
+
     async fn old_sales_told_by_their_objects_come_to_the_same_as_told_by_events(app: &TestApp) {
         app.stage().await;
         let created = (app.now() - TimeDelta::days(90)).timestamp();

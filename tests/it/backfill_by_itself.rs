@@ -113,4 +113,26 @@ on_both! {
         assert_eq!((app.told().await, app.owed().await[0].last_error.clone()), (vec![CREDITED.to_owned(), REFUNDED.to_owned()], None));
         app.finish().await;
     }
+
+    async fn a_clock_that_was_ahead_hides_no_absence(database: Database) {
+        let app = acme(database).await;
+        app.pass(TimeDelta::days(1));
+        app.sign().await;
+        // Set right while the server runs.
+        app.pass(TimeDelta::days(-1));
+        eventually("a sign at the right time", async || (app.seen_at().await == Some(app.now())).then_some(())).await;
+        lose_a_sale(&app);
+        let app = app.away(TimeDelta::hours(3)).await;
+        app.caught_up().await;
+        assert_eq!(app.told().await, [CREDITED, REFUNDED]);
+
+        // Set right while none runs: nobody knows for how long.
+        lose_a_sale(&app);
+        app.pass(TimeDelta::days(1));
+        let app = app.away(TimeDelta::hours(-21)).await;
+        eventually("a sign at the right time", async || (app.seen_at().await == Some(app.now())).then_some(())).await;
+        app.caught_up().await;
+        assert_eq!(app.told().await, [CREDITED, REFUNDED, REFUNDED]);
+        app.finish().await;
+    }
 }

@@ -38,6 +38,7 @@ mod disputes_in_any_order;
 mod facts;
 mod first_run;
 mod fixtures;
+mod floods;
 mod histories;
 mod histories_told;
 mod identity;

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use entity::{
     api_key, audit_entry,
     code::{self, CodeStatus},
+    stripe_event,
 };
 use futures_util::future::join_all;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement,
+    sea_query::{Expr, LockBehavior, LockType},
+};
 
 use crate::support::*;
 
@@ -106,5 +112,43 @@ both! {
         for payload in payloads.iter().filter(|payload| payload["affiliateCode"].is_null()) {
             assert_eq!(client::mistakes(payload), [mistake("AFFILIATE_NOT_APPROVED", "affiliateId")]);
         }
+    }
+}
+
+on_postgres! {
+    async fn who_puts_parked_events_back_locks_them_in_one_order_whatever_their_turns_are(app: &TestApp) {
+        for stripe_id in ["evt_1", "evt_2"] {
+            app.deliver([&json!({ "id": stripe_id, "type": "invoice.paid", "livemode": true, "data": { "object": {} } })]).await;
+        }
+        assert_eq!(app.parked().await.len(), 2);
+        let db = &app.instance.app.db;
+        let event = |stripe_id| stripe_event::Entity::find().filter(stripe_event::Column::StripeId.eq(stripe_id));
+        let txn = db.begin().await.unwrap();
+        // The turn of the second is the longest ago.
+        let before = app.now() - TimeDelta::hours(1);
+        let update = stripe_event::Entity::update_many().col_expr(stripe_event::Column::NextAttemptAt, Expr::value(before));
+        update.filter(stripe_event::Column::StripeId.eq("evt_2")).exec(&txn).await.unwrap();
+        txn.commit().await.unwrap();
+
+        // The command line goes by their ids.
+        let txn = db.begin().await.unwrap();
+        event("evt_1").lock_exclusive().one(&txn).await.unwrap();
+        let owner = app.olivia();
+        let replay = owner.mutate("replayParkedStripeEvents", "replayed left", json!({}));
+        let meanwhile = async {
+            eventually("somebody waits for a lock", async || {
+                let waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid =
+                    (SELECT transactionid FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'transactionid')";
+                let waiting = Statement::from_string(DbBackend::Postgres, waiting);
+                txn.query_one_raw(waiting).await.unwrap().map(drop)
+            })
+            .await;
+            let second = event("evt_2").lock_with_behavior(LockType::Update, LockBehavior::Nowait).one(&txn).await;
+            assert!(second.is_ok_and(|row| row.is_some()), "it is held by who waits for the first");
+            txn.commit().await.unwrap();
+        };
+        let (replayed, ()) = futures_util::future::join(replay, meanwhile).await;
+        assert_eq!((&replayed["replayed"], &replayed["left"]), (&json!(2), &json!(0)));
+        app.settle().await;
     }
 }

@@ -14,7 +14,7 @@ use super::super::{
 };
 
 /// How far back Stripe lists events (<https://docs.stripe.com/api/events/list>).
-const EVENTS_REACH: TimeDelta = TimeDelta::days(30);
+pub(super) const EVENTS_REACH: TimeDelta = TimeDelta::days(30);
 /// How many types of events can be asked for at once.
 const MAX_TYPES: usize = 20;
 const PAGE: u8 = 100;

@@ -104,8 +104,12 @@ impl Backfill {
         let mut after: Option<String> = None;
         loop {
             let page = self.page(way, since, list, after.as_deref()).await?;
-            after = page.data.last().and_then(lists::id).map(str::to_owned);
-            let has_more = page.has_more && after.is_some();
+            let last = page.data.last().and_then(lists::id).map(str::to_owned);
+            if last.is_some() && last == after {
+                return Err(Trouble::Here("Stripe gives the same page again and again".to_owned()));
+            }
+            let has_more = page.has_more && last.is_some();
+            after = last;
             let fetched = page.data.len() as u64;
             let new = self.store(brand, way, list, page).await.map_err(Trouble::Everywhere)?;
             told.fetched += fetched;

@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use std::time::Duration;
 
-use super::{Backfill, failure};
+use super::{Backfill, failure, lists::EVENTS_REACH};
 use crate::{
     directory::Name,
     domain::brands,
@@ -44,7 +44,8 @@ impl Backfill {
         let mut noted: Option<DateTime<Utc>> = None;
         loop {
             let now = self.clock.now();
-            if noted.is_none_or(|noted| now - noted >= SIGN_EVERY) {
+            // Either way: the clock may have been set right.
+            if noted.is_none_or(|noted| (now - noted).abs() >= SIGN_EVERY) {
                 match self.note(now, noted.is_none()).await {
                     Ok(()) => noted = Some(now),
                     Err(error) => tracing::warn!(%error, "the sign of life could not be written"),
@@ -56,26 +57,28 @@ impl Backfill {
 
     async fn note(&self, now: DateTime<Utc>, at_start: bool) -> Result<()> {
         let only = || sign_of_life::Entity::find_by_id(sign_of_life::ONLY);
-        let absent = |sign: &Option<sign_of_life::Model>| sign.as_ref().is_some_and(|sign| now - sign.seen_at > ABSENT);
+        let missed_since = |sign: &Option<sign_of_life::Model>| {
+            let sign = sign.as_ref().filter(|_| at_start)?;
+            missed_since(sign.seen_at, now)
+        };
         // Seldom: so the brands are looked at before the transaction.
-        let brands = match at_start && absent(&only().one(self.db.reader()).await?) {
-            true => self.connected().await?,
-            false => Vec::new(),
+        let brands = match missed_since(&only().one(self.db.reader()).await?) {
+            Some(_) => self.connected().await?,
+            None => Vec::new(),
         };
         let txn = self.db.begin().await?;
         // Held, so that of several servers that start only one finds nobody there.
         let sign = only().lock(LockType::Update).one(&txn).await?;
-        if let Some(sign) = sign.as_ref().filter(|_| at_start)
-            && absent(&Some(sign.clone()))
-        {
-            tracing::info!(last_seen = %sign.seen_at, brands = brands.len(), "nobody was there: fetching what Stripe could not deliver");
+        if let Some(since) = missed_since(&sign) {
+            tracing::info!(%since, brands = brands.len(), "nobody was there: fetching what Stripe could not deliver");
             for brand in brands {
-                self.owe_in_txn(&txn, brand, sign.seen_at - MARGIN).await?;
+                self.owe_in_txn(&txn, brand, since).await?;
             }
         }
+        let later = sign.map(|sign| sign.seen_at).filter(|at| !is_ahead(*at, now));
         let row = sign_of_life::Model {
             id: sign_of_life::ONLY,
-            seen_at: sign.map_or(now, |sign| sign.seen_at.max(now)),
+            seen_at: later.map_or(now, |at| at.max(now)),
         };
         let mut again = OnConflict::column(sign_of_life::Column::Id);
         sign_of_life::Entity::insert(row.into_active_model())
@@ -223,4 +226,18 @@ impl Backfill {
         txn.commit().await?;
         Ok(())
     }
+}
+
+/// Whether a sign is of a clock that was ahead: servers' clocks do not differ so much.
+fn is_ahead(seen_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    seen_at - now > ABSENT
+}
+
+/// Since when something may have got lost, given the last sign. One of a clock that was ahead does not tell: then it is
+/// all that Stripe still lists.
+fn missed_since(seen_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if is_ahead(seen_at, now) {
+        return Some(now - EVENTS_REACH);
+    }
+    (now - seen_at > ABSENT).then(|| seen_at - MARGIN)
 }

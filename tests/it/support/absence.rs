@@ -13,6 +13,7 @@ use rekomi::{
     },
 };
 use sea_orm::{EntityTrait, QueryOrder};
+use url::Url;
 
 use super::{Brand, TestApp, eventually, instance::Instance, instance::settings};
 
@@ -30,11 +31,16 @@ impl TestApp {
     pub async fn sign(&self) {
         let now = self.now();
         eventually("a sign of life", async || {
-            let sign = sign_of_life::Entity::find_by_id(sign_of_life::ONLY);
-            let sign = sign.one(self.db()).await.unwrap()?;
-            (sign.seen_at >= now).then_some(())
+            let seen_at = self.seen_at().await?;
+            (seen_at >= now).then_some(())
         })
         .await;
+    }
+
+    /// The last sign of life.
+    pub async fn seen_at(&self) -> Option<DateTime<Utc>> {
+        let sign = sign_of_life::Entity::find_by_id(sign_of_life::ONLY).one(self.db());
+        sign.await.unwrap().map(|sign| sign.seen_at)
     }
 
     /// What was ever owed, the first brand's first.
@@ -66,19 +72,30 @@ impl TestApp {
 
     /// Fetches what a brand's lists tell since a moment, and waits until it is processed.
     pub async fn backfill(&self, brand: &Brand, since: DateTime<Utc>) -> Vec<Told> {
+        let all = self.list(brand, since).await;
+        self.settle().await;
+        all
+    }
+
+    /// Fetches what a brand's lists tell since a moment.
+    pub async fn list(&self, brand: &Brand, since: DateTime<Utc>) -> Vec<Told> {
+        self.list_from(&self.instance.app.config.stripe_api_base, brand, since)
+            .await
+    }
+
+    /// The same from another Stripe.
+    pub async fn list_from(&self, stripe: &Url, brand: &Brand, since: DateTime<Utc>) -> Vec<Told> {
         let app = &self.instance.app;
         let account = app.directory.get(Name::Id(brand.id)).await.unwrap().unwrap();
         let backfill = Backfill {
             db: app.db.clone(),
             clock: self.clock.clone(),
             directory: app.directory.clone(),
-            stripe: Stripe::new(&app.config.stripe_api_base),
+            stripe: Stripe::new(stripe),
             stored: Default::default(),
             wake: Default::default(),
         };
-        let all = backfill.run(brand.id, account.any_way().unwrap(), since, |_| {}).await;
-        self.settle().await;
-        all
+        backfill.run(brand.id, account.any_way().unwrap(), since, |_| {}).await
     }
 
     /// How many events the inbox has.
