@@ -202,3 +202,17 @@ fn a_subscription_that_was_not_paid_for_at_once_starts_when_it_is_active() {
         Projection::default()
     );
 }
+
+#[test]
+fn what_a_discount_took_off_is_the_same_however_often_it_is_merged() {
+    let told = read(
+        "invoice.paid",
+        json!({
+            "id": "in_1", "status": "paid", "created": 10, "amount_paid": 1, "total": 1, "currency": "usd",
+            "total_discount_amounts": [{ "amount": -5, "discount": "di_1" }],
+        }),
+    );
+    let mut merged = Facts::default();
+    merged.merge(told.clone());
+    assert_eq!(merged, told);
+}
