@@ -203,6 +203,48 @@ fn a_subscription_that_was_not_paid_for_at_once_starts_when_it_is_active() {
     );
 }
 
+/// A session of 1100 USD with Sarah's code, as it was paid with a payment intent and maybe made an invoice.
+fn session(id: &str, payment: &str, invoice: Option<&str>) -> Facts {
+    let object = json!({
+        "id": id, "mode": "payment", "status": "complete", "payment_status": "paid", "created": 9, "currency": "usd",
+        "amount_total": 1100, "total_details": { "amount_tax": 100, "amount_discount": 275 },
+        "payment_intent": payment, "invoice": invoice, "discounts": [{ "promotion_code": "promo_sarah", "coupon": null }],
+    });
+    read("checkout.session.completed", object)
+}
+
+/// The names of the conversions, each with those under which it may be recorded.
+fn names(facts: &Facts) -> Vec<(String, Vec<String>)> {
+    let conversions = project(facts, &evidence(AffiliateStatus::Approved)).conversions;
+    conversions.into_iter().map(|it| (it.part, it.aliases)).collect()
+}
+
+#[test]
+fn a_start_is_found_by_the_session_that_it_was_paid_with() {
+    let mut facts = session("cs_1", "pi_1", None);
+    assert_eq!(names(&facts), [("cs_1".to_owned(), vec![])]);
+    facts.merge(sale());
+    let names = names(&facts);
+    assert_eq!(
+        names[0],
+        ("sub_1".to_owned(), vec!["in_1".to_owned(), "cs_1".to_owned()])
+    );
+    assert_eq!(names.len(), 2);
+}
+
+#[test]
+fn a_start_keeps_the_code_of_the_session_that_it_was_paid_with() {
+    let mut facts = session("cs_1", "pi_1", Some("in_1"));
+    facts.merge(read("invoice.paid", json!({
+        "id": "in_1", "billing_reason": "subscription_create", "subscription": "sub_1", "status": "paid", "created": 10,
+        "amount_paid": 1100, "total": 1100, "tax": 100, "currency": "usd",
+    })));
+    assert_eq!(
+        names(&facts),
+        [("sub_1".to_owned(), vec!["in_1".to_owned(), "cs_1".to_owned()])]
+    );
+}
+
 #[test]
 fn what_a_discount_took_off_is_the_same_however_often_it_is_merged() {
     let told = read(
