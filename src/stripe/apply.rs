@@ -107,7 +107,8 @@ impl Writer<'_> {
         for projected in projection.conversions {
             let find = |part: &String| standing.conversions.get(&(sale.row.id, part.clone()));
             let names = std::iter::once(&projected.part).chain(&projected.aliases);
-            let mut recorded: Vec<_> = names.filter_map(find).collect();
+            // What was recorded under a name that several go by is the first one's alone.
+            let mut recorded: Vec<_> = names.filter_map(find).filter(|row| !ours.contains(&row.id)).collect();
             // Where several that were recorded are one, the oldest stays.
             recorded.sort_by_key(|row| row.id);
             let old = recorded.first().copied();

@@ -1,7 +1,7 @@
 //! What only shows later to belong together: parts that were told under other names, and what Stripe does not have yet.
 
-use entity::stripe_event;
-use sea_orm::EntityTrait;
+use entity::stripe_event::{self, EventStatus};
+use sea_orm::{EntityTrait, IntoActiveModel};
 
 use crate::support::*;
 
@@ -11,6 +11,28 @@ fn altered(mut event: Value, pointer: &str, value: impl Into<Value>) -> Value {
     let id = format!("{}_altered", event["id"].as_str().unwrap());
     event["id"] = id.into();
     event
+}
+
+/// Puts invoices into the inbox in one transaction, so that they are folded together.
+async fn store_together<const N: usize>(app: &TestApp, events: [&Value; N]) {
+    let like = stripe_event::Entity::find().one(app.db()).await.unwrap().unwrap();
+    let rows = events.map(|event| {
+        let row = stripe_event::Model {
+            id: app.clock.new_id().into(),
+            stripe_id: event["id"].as_str().unwrap().to_owned(),
+            kind: "invoice.paid".to_owned(),
+            body: event.to_string().into_bytes(),
+            status: EventStatus::Pending,
+            ..like.clone()
+        };
+        row.into_active_model()
+    });
+    let txn = app.instance.app.db.begin().await.unwrap();
+    stripe_event::Entity::insert_many(rows)
+        .exec_without_returning(&txn)
+        .await
+        .unwrap();
+    txn.commit().await.unwrap();
 }
 
 both! {
@@ -129,5 +151,20 @@ both! {
         };
         let told = app.affiliate(winner).conversions().await;
         assert_eq!(told.iter().map(trail).collect::<Vec<_>>(), [1]);
+    }
+
+    async fn a_session_whose_payment_paid_two_invoices_becomes_one_of_them(app: &TestApp) {
+        app.stage().await;
+        let shape = Shape::V2020_08_27;
+        let sale = app.sale().promo(app.promo("SARAH20")).with_invoice().build_one_off();
+        let mut session = sale.session_completed(Shape::Endive);
+        session["data"]["object"]["invoice"] = Value::Null;
+        app.deliver([&session]).await;
+        let first = sale.invoice_paid(shape).unwrap();
+        let second = altered(first.clone(), "/data/object/id", "in_second");
+        store_together(app, [&first, &second]).await;
+        app.settle().await;
+        assert_eq!(app.told().await, ["ONE_OFF PENDING sarah SARAH20 4000 USD, commission 800"; 2]);
+        assert_eq!(app.parked().await, Vec::<String>::new());
     }
 }
