@@ -167,4 +167,38 @@ both! {
         assert_eq!(app.told().await, ["ONE_OFF PENDING sarah SARAH20 4000 USD, commission 800"; 2]);
         assert_eq!(app.parked().await, Vec::<String>::new());
     }
+
+    async fn of_three_that_turn_out_to_be_one_all_lead_to_the_oldest(app: &TestApp) {
+        let stage = app.stage().await;
+        let shape = Shape::V2020_08_27;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let paid = sale.invoice_paid(shape);
+        let mut session = app.sale().promo(app.promo("SARAH20")).build_one_off().session_completed(Shape::Endive);
+        session["data"]["object"]["payment_intent"] = paid["data"]["object"]["payment_intent"].clone();
+        app.deliver([&session]).await;
+        let start = sale.subscription_created(shape);
+        app.deliver([&altered(start.clone(), "/data/object/latest_invoice", Value::Null)]).await;
+        let mut quote = altered(paid.clone(), "/data/object/billing_reason", "quote_accept");
+        for payment in ["payment_intent", "charge"] {
+            quote["data"]["object"][payment] = Value::Null;
+        }
+        app.deliver([&quote]).await;
+        let mut seen = app.ana().conversions().await;
+        seen.sort_by_key(|it| it["id"].as_str().unwrap().to_owned());
+        assert_eq!(seen.len(), 3);
+
+        app.deliver([&start]).await;
+        assert_eq!(app.told().await.len(), 2);
+        app.deliver([&paid]).await;
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
+        let query = "query($id: ID!) { conversion(id: $id) { id } }";
+        for it in &seen {
+            let found = app.ana().query_with(query, json!({"id": it["id"]})).await;
+            assert_eq!(found["conversion"]["id"], seen[0]["id"]);
+        }
+        assert_eq!(app.ana().balance(&stage.sarah).await.0, "800 USD");
+    }
 }
