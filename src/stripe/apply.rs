@@ -251,15 +251,14 @@ impl Writer<'_> {
         ours: &BTreeSet<ConversionId>,
         standing: &Standing,
     ) {
-        for slot in standing
-            .ledger
-            .keys()
-            .filter(|(conversion, ..)| ours.contains(conversion))
-        {
-            should.entry(slot.clone()).or_insert((0, self.now));
+        // What has no place any more is taken back when it would have been due: no sooner, or it would be owed meanwhile.
+        for (slot, recorded) in &standing.ledger {
+            if ours.contains(&slot.0) {
+                should.entry(slot.clone()).or_insert((0, recorded.available_at));
+            }
         }
         for (slot, (sum, available_at)) in should {
-            let recorded = standing.ledger.get(&slot).copied().unwrap_or(0);
+            let recorded = standing.ledger.get(&slot).map_or(0, |recorded| recorded.sum);
             let (conversion_id, affiliate_id, kind, currency) = slot;
             let amount = sum - recorded;
             if amount == 0 {

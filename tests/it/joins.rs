@@ -153,6 +153,23 @@ both! {
         assert_eq!(told.iter().map(trail).collect::<Vec<_>>(), [1]);
     }
 
+    async fn what_a_joined_conversion_had_earned_is_not_taken_back_before_it_was_due(app: &TestApp) {
+        let stage = app.stage().await;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let shape = Shape::V2020_08_27;
+        let alone = altered(
+            sale.subscription_created(shape),
+            "/data/object/latest_invoice",
+            Value::Null,
+        );
+        let quote = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
+        app.deliver([&alone, &quote]).await;
+        let on_hold = ("800 USD".to_owned(), "0 USD".to_owned());
+        assert_eq!(app.ana().balance(&stage.sarah).await, on_hold);
+        app.deliver([&sale.subscription_created(shape)]).await;
+        assert_eq!(app.ana().balance(&stage.sarah).await, on_hold);
+    }
+
     async fn a_session_whose_payment_paid_two_invoices_becomes_one_of_them(app: &TestApp) {
         app.stage().await;
         let shape = Shape::V2020_08_27;
