@@ -258,3 +258,20 @@ fn what_a_discount_took_off_is_the_same_however_often_it_is_merged() {
     merged.merge(told.clone());
     assert_eq!(merged, told);
 }
+
+#[test]
+fn what_a_credit_note_gave_back_outside_stripe_is_refunded_however_it_is_said() {
+    let outside = json!({ "out_of_band_amount": 275 });
+    let recorded = json!({ "refunds": [{
+        "type": "payment_record_refund", "refund": null, "amount_refunded": 275,
+        "payment_record_refund": { "payment_record": "pr_1", "refund_group": "rfg_1" },
+    }] });
+    for mut note in [outside, recorded] {
+        note["id"] = json!("cn_1");
+        note["invoice"] = json!("in_1");
+        let mut facts = sale();
+        facts.merge(read("credit_note.created", note));
+        let told = start(&facts, AffiliateStatus::Approved);
+        assert_eq!(told, (ConversionStatus::PartiallyRefunded, [250, 200, 50], false));
+    }
+}
