@@ -90,7 +90,13 @@ fn subscription_parts<'a>(
         .filter(|(invoice_id, _)| Some(*invoice_id) != first.map(|(first_id, _)| first_id))
         .filter_map(|(id, invoice)| invoice_part(payments, facts, id, invoice, ConversionKind::Renewal))
         .collect();
-    parts.extend(acquisition(payments, facts, id, subscription, first));
+    let start = acquisition(payments, facts, id, subscription, first);
+    // A renewal that names no customer is of the one who began.
+    let email = start.as_ref().and_then(|start| start.customer_email);
+    for part in &mut parts {
+        part.customer_email = part.customer_email.or(email);
+    }
+    parts.extend(start);
     parts.sort_by(|a, b| (a.at, a.kind, &a.name).cmp(&(b.at, b.kind, &b.name)));
     parts
 }

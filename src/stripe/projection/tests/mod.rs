@@ -275,3 +275,18 @@ fn what_a_credit_note_gave_back_outside_stripe_is_refunded_however_it_is_said() 
         assert_eq!(told, (ConversionStatus::PartiallyRefunded, [250, 200, 50], false));
     }
 }
+
+#[test]
+fn who_typed_an_affiliates_own_address_at_checkout_earns_it_nothing_by_renewals_either() {
+    let mut facts = sale();
+    facts.merge(read(
+        "checkout.session.completed",
+        json!({
+            "id": "cs_1", "mode": "subscription", "subscription": "sub_1", "created": 9,
+            "customer_details": { "email": "Sarah@affiliates.example" },
+        }),
+    ));
+    let conversions = project(&facts, &evidence(AffiliateStatus::Approved)).conversions;
+    let told: Vec<_> = conversions.iter().map(|it| (it.status, it.earned)).collect();
+    assert_eq!(told, [(ConversionStatus::Held, 0); 2]);
+}
