@@ -290,3 +290,20 @@ fn who_typed_an_affiliates_own_address_at_checkout_earns_it_nothing_by_renewals_
     let told: Vec<_> = conversions.iter().map(|it| (it.status, it.earned)).collect();
     assert_eq!(told, [(ConversionStatus::Held, 0); 2]);
 }
+
+#[test]
+fn a_trial_counts_although_its_subscription_is_too_old_to_have_a_currency() {
+    for held_by in ["price", "plan"] {
+        let mut item = json!({});
+        item[held_by] = json!({ "currency": "usd" });
+        let facts = read(
+            "customer.subscription.created",
+            json!({
+                "id": "sub_1", "created": 100, "status": "trialing", "items": { "data": [item] },
+                "discount": { "id": "di_1", "promotion_code": "promo_sarah", "start": 100 },
+            }),
+        );
+        let conversions = project(&facts, &evidence(AffiliateStatus::Approved)).conversions;
+        assert_eq!(conversions.len(), 1, "{held_by}");
+    }
+}
