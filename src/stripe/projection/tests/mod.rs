@@ -277,6 +277,70 @@ fn what_a_credit_note_gave_back_outside_stripe_is_refunded_however_it_is_said() 
 }
 
 #[test]
+fn one_payment_of_two_invoices_is_given_back_to_both_and_to_the_last_unit() {
+    let mut facts = sale();
+    for (number, invoice) in ["in_1", "in_2"].into_iter().enumerate() {
+        facts.merge(read(
+            "invoice_payment.paid",
+            json!({
+                "id": format!("inpay_{number}"), "invoice": invoice, "amount_paid": 550,
+                "payment": { "type": "payment_intent", "payment_intent": "pi_both" },
+            }),
+        ));
+    }
+    let back = |id: &str, amount: i64| {
+        read(
+            "refund.created",
+            json!({
+                "id": id, "charge": "ch_both", "payment_intent": "pi_both", "amount": amount, "status": "succeeded",
+            }),
+        )
+    };
+    let refunded = |facts: &Facts| {
+        let conversions = project(facts, &evidence(AffiliateStatus::Approved)).conversions;
+        conversions.iter().map(|it| it.refunded_amount).collect::<Vec<_>>()
+    };
+    facts.merge(back("re_1", 550));
+    assert_eq!(refunded(&facts), [250, 250]);
+    facts.merge(back("re_2", 550));
+    assert_eq!(refunded(&facts), [500, 500]);
+}
+
+#[test]
+fn a_session_with_a_coupon_alone_credits_nobody_and_asks_nothing() {
+    let mut facts = session("cs_1", "pi_1", None);
+    assert_eq!(names(&facts).len(), 1);
+    let object = json!({
+        "id": "cs_1", "mode": "payment", "status": "complete", "payment_status": "paid", "created": 9, "currency": "usd",
+        "amount_total": 1100, "total_details": { "amount_tax": 100, "amount_discount": 275 }, "payment_intent": "pi_1",
+        "discounts": [{ "promotion_code": null, "coupon": "SUMMER" }],
+    });
+    facts = read("checkout.session.completed", object);
+    assert_eq!(names(&facts), []);
+    assert!(crate::stripe::facts::needs(&facts, &facts, |_| true).is_empty());
+}
+
+#[test]
+fn a_negative_total_and_a_credit_balance_sell_for_nothing() {
+    for (total, paid) in [(-1100, 0), (1100, 0), (0, 0)] {
+        let mut facts = sale();
+        facts.merge(read(
+            "invoice.paid",
+            json!({
+                "id": "in_3", "billing_reason": "subscription_update", "subscription": "sub_1", "status": "paid",
+                "created": 30, "amount_paid": paid, "total": total, "total_excluding_tax": total, "currency": "usd",
+            }),
+        ));
+        let projection = project(&facts, &evidence(AffiliateStatus::Approved));
+        let it = &projection.conversions[2];
+        assert_eq!(
+            (it.amount, it.tax, it.earned, it.kind),
+            (0, 0, 0, ConversionKind::Renewal)
+        );
+    }
+}
+
+#[test]
 fn who_typed_an_affiliates_own_address_at_checkout_earns_it_nothing_by_renewals_either() {
     let mut facts = sale();
     facts.merge(read(
