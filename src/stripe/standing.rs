@@ -14,22 +14,14 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-/// A place in the ledger: what should stand there is a sum.
-pub(super) type Slot = (ConversionId, AffiliateId, EntryKind, String);
-
-/// What stands in a place of the ledger.
-#[derive(Clone, Copy)]
-pub(super) struct Recorded {
-    pub(super) sum: i64,
-    /// When the last of it is due.
-    pub(super) available_at: DateTime<Utc>,
-}
+/// A place in the ledger, with when it is due: what should stand there is a sum.
+pub(super) type Slot = (ConversionId, AffiliateId, EntryKind, String, DateTime<Utc>);
 
 /// What stands for some sales.
 pub(super) struct Standing {
     pub(super) conversions: BTreeMap<(Uuid, String), conversion::Model>,
     pub(super) redemptions: BTreeMap<(CodeId, String), redemption::Model>,
-    pub(super) ledger: BTreeMap<Slot, Recorded>,
+    pub(super) ledger: BTreeMap<Slot, i64>,
 }
 
 impl Standing {
@@ -44,27 +36,26 @@ impl Standing {
             .filter(redemption::Column::SaleId.is_in(sales.iter().copied()))
             .all(txn)
             .await?;
-        let ledger: Vec<(ConversionId, AffiliateId, EntryKind, String, i64, DateTime<Utc>)> =
+        let ledger: Vec<(ConversionId, AffiliateId, EntryKind, String, DateTime<Utc>, i64)> =
             ledger_entry::Entity::find()
                 .select_only()
                 .column(ledger_entry::Column::ConversionId)
                 .column(ledger_entry::Column::AffiliateId)
                 .column(ledger_entry::Column::Kind)
                 .column(ledger_entry::Column::Currency)
+                .column(ledger_entry::Column::AvailableAt)
                 .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
-                .column_as(ledger_entry::Column::AvailableAt.max(), "available_at")
                 .filter(ledger_entry::Column::SaleId.is_in(sales))
                 .group_by(ledger_entry::Column::ConversionId)
                 .group_by(ledger_entry::Column::AffiliateId)
                 .group_by(ledger_entry::Column::Kind)
                 .group_by(ledger_entry::Column::Currency)
+                .group_by(ledger_entry::Column::AvailableAt)
                 .into_tuple()
                 .all(txn)
                 .await?;
-        let slot = |(conversion, affiliate, kind, currency, sum, available_at)| {
-            let recorded = Recorded { sum, available_at };
-            ((conversion, affiliate, kind, currency), recorded)
-        };
+        let slot =
+            |(conversion, affiliate, kind, currency, due, sum)| ((conversion, affiliate, kind, currency, due), sum);
         Ok(Standing {
             conversions: conversions
                 .into_iter()

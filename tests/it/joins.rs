@@ -1,5 +1,6 @@
 //! What only shows later to belong together: parts that were told under other names, and what Stripe does not have yet.
 
+use chrono::TimeDelta;
 use entity::stripe_event::{self, EventStatus};
 use sea_orm::{EntityTrait, IntoActiveModel};
 
@@ -217,5 +218,28 @@ both! {
             assert_eq!(found["conversion"]["id"], seen[0]["id"]);
         }
         assert_eq!(app.ana().balance(&stage.sarah).await.0, "800 USD");
+    }
+
+    async fn when_a_sale_is_due_does_not_depend_on_what_told_of_it_first(app: &TestApp) {
+        let stage = app
+            .stage_with(CampaignSpec::default().with("holdDays", 7), CouponSpec::default())
+            .await;
+        for session_first in [true, false] {
+            let sale = app.sale().promo(app.promo("SARAH20")).with_invoice().build_one_off();
+            let mut session = sale.session_completed(Shape::Endive);
+            session["created"] = json!(sale.facts.created + 3 * 86_400);
+            let mut events = [session, sale.invoice_paid(Shape::V2020_08_27).unwrap()];
+            if !session_first {
+                events.reverse();
+            }
+            for event in &events {
+                app.deliver([event]).await;
+            }
+        }
+        app.pass(TimeDelta::days(8));
+        assert_eq!(
+            app.ana().balance(&stage.sarah).await,
+            ("1600 USD".into(), "1600 USD".into())
+        );
     }
 }
