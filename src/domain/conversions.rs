@@ -167,11 +167,12 @@ pub async fn count(domain: &Domain, actor: &Actor, filter: &ConversionFilter) ->
 pub async fn get(domain: &Domain, actor: &Actor, id: ConversionId) -> Result<Option<conversion::Model>> {
     actor.require(Operation::ReadConversions)?;
     let db = domain.db.reader();
-    let row = by_id(db, &actor.scope, id).await?;
-    match row.as_ref().and_then(|row| row.merged_into) {
-        Some(older) => by_id(db, &actor.scope, older).await,
-        None => Ok(row),
+    let mut row = by_id(db, &actor.scope, id).await?;
+    // That one may have turned out to be a third one's: each leads to one that is older.
+    while let Some(older) = row.as_ref().and_then(|row| row.merged_into) {
+        row = by_id(db, &actor.scope, older).await?;
     }
+    Ok(row)
 }
 
 async fn by_id(db: &impl ConnectionTrait, scope: &Scope, id: ConversionId) -> Result<Option<conversion::Model>> {

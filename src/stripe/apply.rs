@@ -77,10 +77,7 @@ pub async fn apply_in_txn(
     };
     for mut sale in sales {
         let projection = projection::project(&sale.facts, evidence);
-        let revision = sale.row.revision + 1;
-        if writer.sale(&sale, revision, projection, &standing)? {
-            sale.row.revision = revision;
-        }
+        sale.row.revision = writer.sale(&sale, projection, &standing)?;
         save(txn, sale).await?;
     }
     writer.write(txn).await
@@ -99,15 +96,15 @@ async fn save(txn: &impl ConnectionTrait, sale: Sale) -> Result<()> {
 }
 
 impl Writer<'_> {
-    /// Compares one sale with what stands; whether the ledger moves.
-    fn sale(&mut self, sale: &Sale, revision: i64, projection: Projection, standing: &Standing) -> Result<bool> {
-        let entries_before = self.entries.len();
+    /// Compares one sale with what stands; the last revision of its entries in the ledger.
+    fn sale(&mut self, sale: &Sale, projection: Projection, standing: &Standing) -> Result<i64> {
         let mut should = BTreeMap::new();
         let mut ours = BTreeSet::new();
         for projected in projection.conversions {
             let find = |part: &String| standing.conversions.get(&(sale.row.id, part.clone()));
             let names = std::iter::once(&projected.part).chain(&projected.aliases);
-            let mut recorded: Vec<_> = names.filter_map(find).collect();
+            // What was recorded under a name that several go by is the first one's alone.
+            let mut recorded: Vec<_> = names.filter_map(find).filter(|row| !ours.contains(&row.id)).collect();
             // Where several that were recorded are one, the oldest stays.
             recorded.sort_by_key(|row| row.id);
             let old = recorded.first().copied();
@@ -117,9 +114,10 @@ impl Writer<'_> {
                 ours.insert(younger.id);
                 self.merge(younger, &row);
             }
-            let slot = |kind| (row.id, row.affiliate_id, kind, row.commission_currency.clone());
-            should.insert(slot(EntryKind::Commission), (projected.earned, row.hold_until));
-            should.insert(slot(EntryKind::Clawback), (-projected.clawed_back, row.hold_until));
+            let currency = &row.commission_currency;
+            let slot = |kind| (row.id, row.affiliate_id, kind, currency.clone(), row.hold_until);
+            should.insert(slot(EntryKind::Commission), projected.earned);
+            should.insert(slot(EntryKind::Clawback), -projected.clawed_back);
             ours.insert(row.id);
             self.conversion(old, row, joined);
         }
@@ -130,8 +128,7 @@ impl Writer<'_> {
             self.redemption(sale, projected, old);
         }
         self.take_off(sale, &counted, standing);
-        self.ledger(sale, revision, should, &ours, standing);
-        Ok(self.entries.len() > entries_before)
+        Ok(self.ledger(sale, should, &ours, standing))
     }
 
     /// The younger of two that turned out to be one leaves every list and sum, and leads to the older.
@@ -241,29 +238,26 @@ impl Writer<'_> {
         }
     }
 
-    /// Appends the difference between what should stand and what is recorded, place by place.
+    /// Appends the difference between what should stand and what is recorded, place by place; the last revision. What
+    /// has no place any more is taken back when it would have been due: no sooner, or it would be owed meanwhile.
     fn ledger(
         &mut self,
         sale: &Sale,
-        revision: i64,
-        mut should: BTreeMap<Slot, (i64, DateTime<Utc>)>,
+        mut should: BTreeMap<Slot, i64>,
         ours: &BTreeSet<ConversionId>,
         standing: &Standing,
-    ) {
-        for slot in standing
-            .ledger
-            .keys()
-            .filter(|(conversion, ..)| ours.contains(conversion))
-        {
-            should.entry(slot.clone()).or_insert((0, self.now));
+    ) -> i64 {
+        let mut revision = sale.row.revision;
+        for slot in standing.ledger.keys().filter(|slot| ours.contains(&slot.0)) {
+            should.entry(slot.clone()).or_insert(0);
         }
-        for (slot, (sum, available_at)) in should {
-            let recorded = standing.ledger.get(&slot).copied().unwrap_or(0);
-            let (conversion_id, affiliate_id, kind, currency) = slot;
-            let amount = sum - recorded;
+        for (slot, sum) in should {
+            let amount = sum - standing.ledger.get(&slot).copied().unwrap_or(0);
+            let (conversion_id, affiliate_id, kind, currency, available_at) = slot;
             if amount == 0 {
                 continue;
             }
+            revision += 1;
             self.totals.balance(affiliate_id, &currency, amount);
             self.entries.push(ledger_entry::Model {
                 id: LedgerEntryId(self.clock.new_id()),
@@ -280,6 +274,7 @@ impl Writer<'_> {
                 created_at: self.now,
             });
         }
+        revision
     }
 
     async fn write(self, txn: &impl ConnectionTrait) -> Result<(Totals, Vec<News>)> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use entity::{
     conversion,
     id::{AffiliateId, CodeId, ConversionId},
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-/// A place in the ledger: what should stand there is a sum.
-pub(super) type Slot = (ConversionId, AffiliateId, EntryKind, String);
+/// A place in the ledger, with when it is due: what should stand there is a sum.
+pub(super) type Slot = (ConversionId, AffiliateId, EntryKind, String, DateTime<Utc>);
 
 /// What stands for some sales.
 pub(super) struct Standing {
@@ -35,22 +36,26 @@ impl Standing {
             .filter(redemption::Column::SaleId.is_in(sales.iter().copied()))
             .all(txn)
             .await?;
-        let ledger: Vec<(ConversionId, AffiliateId, EntryKind, String, i64)> = ledger_entry::Entity::find()
-            .select_only()
-            .column(ledger_entry::Column::ConversionId)
-            .column(ledger_entry::Column::AffiliateId)
-            .column(ledger_entry::Column::Kind)
-            .column(ledger_entry::Column::Currency)
-            .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
-            .filter(ledger_entry::Column::SaleId.is_in(sales))
-            .group_by(ledger_entry::Column::ConversionId)
-            .group_by(ledger_entry::Column::AffiliateId)
-            .group_by(ledger_entry::Column::Kind)
-            .group_by(ledger_entry::Column::Currency)
-            .into_tuple()
-            .all(txn)
-            .await?;
-        let slot = |(conversion, affiliate, kind, currency, sum)| ((conversion, affiliate, kind, currency), sum);
+        let ledger: Vec<(ConversionId, AffiliateId, EntryKind, String, DateTime<Utc>, i64)> =
+            ledger_entry::Entity::find()
+                .select_only()
+                .column(ledger_entry::Column::ConversionId)
+                .column(ledger_entry::Column::AffiliateId)
+                .column(ledger_entry::Column::Kind)
+                .column(ledger_entry::Column::Currency)
+                .column(ledger_entry::Column::AvailableAt)
+                .expr(Expr::col(ledger_entry::Column::Amount).sum().cast_as("bigint"))
+                .filter(ledger_entry::Column::SaleId.is_in(sales))
+                .group_by(ledger_entry::Column::ConversionId)
+                .group_by(ledger_entry::Column::AffiliateId)
+                .group_by(ledger_entry::Column::Kind)
+                .group_by(ledger_entry::Column::Currency)
+                .group_by(ledger_entry::Column::AvailableAt)
+                .into_tuple()
+                .all(txn)
+                .await?;
+        let slot =
+            |(conversion, affiliate, kind, currency, due, sum)| ((conversion, affiliate, kind, currency, due), sum);
         Ok(Standing {
             conversions: conversions
                 .into_iter()

@@ -1,7 +1,8 @@
 //! What only shows later to belong together: parts that were told under other names, and what Stripe does not have yet.
 
-use entity::stripe_event;
-use sea_orm::EntityTrait;
+use chrono::TimeDelta;
+use entity::stripe_event::{self, EventStatus};
+use sea_orm::{EntityTrait, IntoActiveModel};
 
 use crate::support::*;
 
@@ -11,6 +12,28 @@ fn altered(mut event: Value, pointer: &str, value: impl Into<Value>) -> Value {
     let id = format!("{}_altered", event["id"].as_str().unwrap());
     event["id"] = id.into();
     event
+}
+
+/// Puts invoices into the inbox in one transaction, so that they are folded together.
+async fn store_together<const N: usize>(app: &TestApp, events: [&Value; N]) {
+    let like = stripe_event::Entity::find().one(app.db()).await.unwrap().unwrap();
+    let rows = events.map(|event| {
+        let row = stripe_event::Model {
+            id: app.clock.new_id().into(),
+            stripe_id: event["id"].as_str().unwrap().to_owned(),
+            kind: "invoice.paid".to_owned(),
+            body: event.to_string().into_bytes(),
+            status: EventStatus::Pending,
+            ..like.clone()
+        };
+        row.into_active_model()
+    });
+    let txn = app.instance.app.db.begin().await.unwrap();
+    stripe_event::Entity::insert_many(rows)
+        .exec_without_returning(&txn)
+        .await
+        .unwrap();
+    txn.commit().await.unwrap();
 }
 
 both! {
@@ -129,5 +152,94 @@ both! {
         };
         let told = app.affiliate(winner).conversions().await;
         assert_eq!(told.iter().map(trail).collect::<Vec<_>>(), [1]);
+    }
+
+    async fn what_a_joined_conversion_had_earned_is_not_taken_back_before_it_was_due(app: &TestApp) {
+        let stage = app.stage().await;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let shape = Shape::V2020_08_27;
+        let alone = altered(
+            sale.subscription_created(shape),
+            "/data/object/latest_invoice",
+            Value::Null,
+        );
+        let quote = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
+        app.deliver([&alone, &quote]).await;
+        let on_hold = ("800 USD".to_owned(), "0 USD".to_owned());
+        assert_eq!(app.ana().balance(&stage.sarah).await, on_hold);
+        app.deliver([&sale.subscription_created(shape)]).await;
+        assert_eq!(app.ana().balance(&stage.sarah).await, on_hold);
+    }
+
+    async fn a_session_whose_payment_paid_two_invoices_becomes_one_of_them(app: &TestApp) {
+        app.stage().await;
+        let shape = Shape::V2020_08_27;
+        let sale = app.sale().promo(app.promo("SARAH20")).with_invoice().build_one_off();
+        let mut session = sale.session_completed(Shape::Endive);
+        session["data"]["object"]["invoice"] = Value::Null;
+        app.deliver([&session]).await;
+        let first = sale.invoice_paid(shape).unwrap();
+        let second = altered(first.clone(), "/data/object/id", "in_second");
+        store_together(app, [&first, &second]).await;
+        app.settle().await;
+        assert_eq!(app.told().await, ["ONE_OFF PENDING sarah SARAH20 4000 USD, commission 800"; 2]);
+        assert_eq!(app.parked().await, Vec::<String>::new());
+    }
+
+    async fn of_three_that_turn_out_to_be_one_all_lead_to_the_oldest(app: &TestApp) {
+        let stage = app.stage().await;
+        let shape = Shape::V2020_08_27;
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        let paid = sale.invoice_paid(shape);
+        let mut session = app.sale().promo(app.promo("SARAH20")).build_one_off().session_completed(Shape::Endive);
+        session["data"]["object"]["payment_intent"] = paid["data"]["object"]["payment_intent"].clone();
+        app.deliver([&session]).await;
+        let start = sale.subscription_created(shape);
+        app.deliver([&altered(start.clone(), "/data/object/latest_invoice", Value::Null)]).await;
+        let mut quote = altered(paid.clone(), "/data/object/billing_reason", "quote_accept");
+        for payment in ["payment_intent", "charge"] {
+            quote["data"]["object"][payment] = Value::Null;
+        }
+        app.deliver([&quote]).await;
+        let mut seen = app.ana().conversions().await;
+        seen.sort_by_key(|it| it["id"].as_str().unwrap().to_owned());
+        assert_eq!(seen.len(), 3);
+
+        app.deliver([&start]).await;
+        assert_eq!(app.told().await.len(), 2);
+        app.deliver([&paid]).await;
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
+        let query = "query($id: ID!) { conversion(id: $id) { id } }";
+        for it in &seen {
+            let found = app.ana().query_with(query, json!({"id": it["id"]})).await;
+            assert_eq!(found["conversion"]["id"], seen[0]["id"]);
+        }
+        assert_eq!(app.ana().balance(&stage.sarah).await.0, "800 USD");
+    }
+
+    async fn when_a_sale_is_due_does_not_depend_on_what_told_of_it_first(app: &TestApp) {
+        let stage = app
+            .stage_with(CampaignSpec::default().with("holdDays", 7), CouponSpec::default())
+            .await;
+        for session_first in [true, false] {
+            let sale = app.sale().promo(app.promo("SARAH20")).with_invoice().build_one_off();
+            let mut session = sale.session_completed(Shape::Endive);
+            session["created"] = json!(sale.facts.created + 3 * 86_400);
+            let mut events = [session, sale.invoice_paid(Shape::V2020_08_27).unwrap()];
+            if !session_first {
+                events.reverse();
+            }
+            for event in &events {
+                app.deliver([event]).await;
+            }
+        }
+        app.pass(TimeDelta::days(8));
+        assert_eq!(
+            app.ana().balance(&stage.sarah).await,
+            ("1600 USD".into(), "1600 USD".into())
+        );
     }
 }

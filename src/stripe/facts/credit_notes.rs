@@ -13,6 +13,7 @@ use super::{
     Facts, Merge, merge_amounts, merge_option,
     read::{Unreadable, id_of, items, minor, required},
 };
+use crate::money;
 
 /// A credit note. Being voided is final.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +37,8 @@ impl Merge for CreditNote {
 }
 
 impl Facts {
-    /// Until 2025 a note had one `refund`; since then it has `refunds`.
+    /// Until 2025 a note had one `refund`; since then it has `refunds`, and some of them were only reported to Stripe: of
+    /// those no refund's event tells.
     pub(super) fn read_credit_note(&mut self, object: &Value) -> Result<(), Unreadable> {
         let id = required(object, "credit note")?;
         let invoice = id_of(&object["invoice"]);
@@ -48,9 +50,12 @@ impl Facts {
             let amount = minor(&part["amount_refunded"]).unwrap_or(0).max(0);
             Some((id_of(&part["refund"])?, amount))
         });
+        let recorded = items(&object["refunds"]).filter(|part| part["type"] == "payment_record_refund");
+        let recorded = recorded.filter_map(|part| minor(&part["amount_refunded"]));
+        let outside = recorded.chain(minor(&object["out_of_band_amount"]));
         let note = CreditNote {
             invoice,
-            out_of_band: minor(&object["out_of_band_amount"]).unwrap_or(0).max(0),
+            out_of_band: money::sum(outside.map(|amount| amount.max(0))),
             voided: object["status"] == "void",
             refunds: one.into_iter().chain(several).collect(),
         };

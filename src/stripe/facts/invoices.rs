@@ -50,7 +50,7 @@ impl Facts {
         }
         for part in items(&object["total_discount_amounts"]) {
             if let Some(id) = self.read_discount(&part["discount"]) {
-                on_lines.insert(id, minor(&part["amount"]).unwrap_or(0));
+                on_lines.insert(id, minor(&part["amount"]).unwrap_or(0).max(0));
             }
         }
         amounts.extend(on_lines);

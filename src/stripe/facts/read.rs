@@ -9,7 +9,7 @@ use super::{
     kinds::{self, Subject},
     needs::Request,
 };
-use crate::money::MAX_MINOR_UNITS;
+use crate::money::{Currency, MAX_MINOR_UNITS};
 
 /// What an event tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Facts {
         }
         let subscription = Subscription {
             created: seconds(&object["created"]),
-            currency: object["currency"].as_str().and_then(|code| code.parse().ok()),
+            currency: subscription_currency(object),
             trialing: object["status"] == "trialing",
             active: object["status"] == "active",
             first_invoice: id_of(&object["latest_invoice"]).filter(|_| at_start),
@@ -211,6 +211,13 @@ impl Facts {
         self.refunds.insert(id, refund);
         Ok(())
     }
+}
+
+/// Its own since 2022; before that only its items and its plan had one.
+fn subscription_currency(object: &Value) -> Option<Currency> {
+    let items = items(&object["items"]["data"]).flat_map(|item| [&item["price"], &item["plan"]]);
+    let mut places = std::iter::once(object).chain(items).chain([&object["plan"]]);
+    places.find_map(|place| place["currency"].as_str()?.parse().ok())
 }
 
 pub(super) fn required(object: &Value, what: &str) -> Result<String, Unreadable> {

@@ -90,7 +90,13 @@ fn subscription_parts<'a>(
         .filter(|(invoice_id, _)| Some(*invoice_id) != first.map(|(first_id, _)| first_id))
         .filter_map(|(id, invoice)| invoice_part(payments, facts, id, invoice, ConversionKind::Renewal))
         .collect();
-    parts.extend(acquisition(payments, facts, id, subscription, first));
+    let start = acquisition(payments, facts, id, subscription, first);
+    // A renewal that names no customer is of the one who began.
+    let email = start.as_ref().and_then(|start| start.customer_email);
+    for part in &mut parts {
+        part.customer_email = part.customer_email.or(email);
+    }
+    parts.extend(start);
     parts.sort_by(|a, b| (a.at, a.kind, &a.name).cmp(&(b.at, b.kind, &b.name)));
     parts
 }
@@ -121,17 +127,20 @@ fn acquisition<'a>(
     let currency = paid.map(|paid| paid.currency).or(started.and_then(|s| s.currency))?;
     let at = paid.map(|paid| paid.at).or(started.and_then(|s| s.created))?;
     let mut discounts = on_start(facts, subscription);
-    discounts.extend(sessions_of_subscription(facts, id).flat_map(typed));
-    let mut email = sessions_of_subscription(facts, id).find_map(|(_, session)| session.customer_email.as_deref());
+    discounts.extend(sessions_of_start(facts, id, first).flat_map(typed));
+    let mut email = sessions_of_start(facts, id, first).find_map(|(_, session)| session.customer_email.as_deref());
     let mut back = MoneyBack::default();
+    let mut aliases = Vec::new();
     if let Some((first, invoice)) = first {
+        aliases.push(first.clone());
+        aliases.extend(sessions_of_invoice(facts, first, invoice).map(|(id, _)| id.clone()));
         discounts.extend(amounts(&invoice.discounts));
         email = invoice.customer_email.as_deref().or(email);
         back = money_back(payments, first, invoice);
     }
     Some(Part {
         name: id.to_owned(),
-        aliases: first.map(|(invoice, _)| invoice.clone()).into_iter().collect(),
+        aliases,
         kind: ConversionKind::Acquisition,
         at,
         currency,
@@ -165,21 +174,31 @@ fn typed<'a>((_, session): (&'a String, &'a Session)) -> impl Iterator<Item = (&
     session.codes.keys().map(|code| (code.as_str(), 0))
 }
 
-fn sessions_of_subscription<'a>(facts: &'a Facts, id: &str) -> impl Iterator<Item = (&'a String, &'a Session)> {
-    let sessions = facts.sessions.iter();
-    sessions.filter(move |(_, session)| session.subscription.as_deref() == Some(id))
+/// The sessions that a subscription is known to begin with: they name it, or its first invoice comes from them.
+fn sessions_of_start<'a>(
+    facts: &'a Facts,
+    id: &str,
+    first: Option<(&'a String, &'a Invoice)>,
+) -> impl Iterator<Item = (&'a String, &'a Session)> {
+    facts.sessions.iter().filter(move |(_, session)| {
+        session.subscription.as_deref() == Some(id) || first.is_some_and(|(id, invoice)| made(session, id, invoice))
+    })
 }
 
-/// The sessions that an invoice is known to come from: they name it, or it was paid with their payment.
+/// The sessions that an invoice is known to come from.
 fn sessions_of_invoice<'a>(
     facts: &'a Facts,
     id: &str,
     invoice: &'a Invoice,
 ) -> impl Iterator<Item = (&'a String, &'a Session)> {
-    facts.sessions.iter().filter(move |(_, session)| {
-        let paid_it = |payment| invoice.payments.contains(payment);
-        session.invoice.as_deref() == Some(id) || session.payment_intent.as_ref().is_some_and(paid_it)
-    })
+    let sessions = facts.sessions.iter();
+    sessions.filter(move |(_, session)| made(session, id, invoice))
+}
+
+/// Whether an invoice comes from a session: it names it, or it was paid with its payment.
+fn made(session: &Session, id: &str, invoice: &Invoice) -> bool {
+    let paid_it = |payment| invoice.payments.contains(payment);
+    session.invoice.as_deref() == Some(id) || session.payment_intent.as_ref().is_some_and(paid_it)
 }
 
 /// One-off payments that no paid invoice tells of. Where a session names its invoice, the part goes by that name at once.

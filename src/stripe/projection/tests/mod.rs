@@ -202,3 +202,172 @@ fn a_subscription_that_was_not_paid_for_at_once_starts_when_it_is_active() {
         Projection::default()
     );
 }
+
+/// A session of 1100 USD with Sarah's code, as it was paid with a payment intent and maybe made an invoice.
+fn session(id: &str, payment: &str, invoice: Option<&str>) -> Facts {
+    let object = json!({
+        "id": id, "mode": "payment", "status": "complete", "payment_status": "paid", "created": 9, "currency": "usd",
+        "amount_total": 1100, "total_details": { "amount_tax": 100, "amount_discount": 275 },
+        "payment_intent": payment, "invoice": invoice, "discounts": [{ "promotion_code": "promo_sarah", "coupon": null }],
+    });
+    read("checkout.session.completed", object)
+}
+
+/// The names of the conversions, each with those under which it may be recorded.
+fn names(facts: &Facts) -> Vec<(String, Vec<String>)> {
+    let conversions = project(facts, &evidence(AffiliateStatus::Approved)).conversions;
+    conversions.into_iter().map(|it| (it.part, it.aliases)).collect()
+}
+
+#[test]
+fn a_start_is_found_by_the_session_that_it_was_paid_with() {
+    let mut facts = session("cs_1", "pi_1", None);
+    assert_eq!(names(&facts), [("cs_1".to_owned(), vec![])]);
+    facts.merge(sale());
+    let names = names(&facts);
+    assert_eq!(
+        names[0],
+        ("sub_1".to_owned(), vec!["in_1".to_owned(), "cs_1".to_owned()])
+    );
+    assert_eq!(names.len(), 2);
+}
+
+#[test]
+fn a_start_keeps_the_code_of_the_session_that_it_was_paid_with() {
+    let mut facts = session("cs_1", "pi_1", Some("in_1"));
+    facts.merge(read("invoice.paid", json!({
+        "id": "in_1", "billing_reason": "subscription_create", "subscription": "sub_1", "status": "paid", "created": 10,
+        "amount_paid": 1100, "total": 1100, "tax": 100, "currency": "usd",
+    })));
+    assert_eq!(
+        names(&facts),
+        [("sub_1".to_owned(), vec!["in_1".to_owned(), "cs_1".to_owned()])]
+    );
+}
+
+#[test]
+fn what_a_discount_took_off_is_the_same_however_often_it_is_merged() {
+    let told = read(
+        "invoice.paid",
+        json!({
+            "id": "in_1", "status": "paid", "created": 10, "amount_paid": 1, "total": 1, "currency": "usd",
+            "total_discount_amounts": [{ "amount": -5, "discount": "di_1" }],
+        }),
+    );
+    let mut merged = Facts::default();
+    merged.merge(told.clone());
+    assert_eq!(merged, told);
+}
+
+#[test]
+fn what_a_credit_note_gave_back_outside_stripe_is_refunded_however_it_is_said() {
+    let outside = json!({ "out_of_band_amount": 275 });
+    let recorded = json!({ "refunds": [{
+        "type": "payment_record_refund", "refund": null, "amount_refunded": 275,
+        "payment_record_refund": { "payment_record": "pr_1", "refund_group": "rfg_1" },
+    }] });
+    for mut note in [outside, recorded] {
+        note["id"] = json!("cn_1");
+        note["invoice"] = json!("in_1");
+        let mut facts = sale();
+        facts.merge(read("credit_note.created", note));
+        let told = start(&facts, AffiliateStatus::Approved);
+        assert_eq!(told, (ConversionStatus::PartiallyRefunded, [250, 200, 50], false));
+    }
+}
+
+#[test]
+fn one_payment_of_two_invoices_is_given_back_to_both_and_to_the_last_unit() {
+    let mut facts = sale();
+    for (number, invoice) in ["in_1", "in_2"].into_iter().enumerate() {
+        facts.merge(read(
+            "invoice_payment.paid",
+            json!({
+                "id": format!("inpay_{number}"), "invoice": invoice, "amount_paid": 550,
+                "payment": { "type": "payment_intent", "payment_intent": "pi_both" },
+            }),
+        ));
+    }
+    let back = |id: &str, amount: i64| {
+        read(
+            "refund.created",
+            json!({
+                "id": id, "charge": "ch_both", "payment_intent": "pi_both", "amount": amount, "status": "succeeded",
+            }),
+        )
+    };
+    let refunded = |facts: &Facts| {
+        let conversions = project(facts, &evidence(AffiliateStatus::Approved)).conversions;
+        conversions.iter().map(|it| it.refunded_amount).collect::<Vec<_>>()
+    };
+    facts.merge(back("re_1", 550));
+    assert_eq!(refunded(&facts), [250, 250]);
+    facts.merge(back("re_2", 550));
+    assert_eq!(refunded(&facts), [500, 500]);
+}
+
+#[test]
+fn a_session_with_a_coupon_alone_credits_nobody_and_asks_nothing() {
+    let mut facts = session("cs_1", "pi_1", None);
+    assert_eq!(names(&facts).len(), 1);
+    let object = json!({
+        "id": "cs_1", "mode": "payment", "status": "complete", "payment_status": "paid", "created": 9, "currency": "usd",
+        "amount_total": 1100, "total_details": { "amount_tax": 100, "amount_discount": 275 }, "payment_intent": "pi_1",
+        "discounts": [{ "promotion_code": null, "coupon": "SUMMER" }],
+    });
+    facts = read("checkout.session.completed", object);
+    assert_eq!(names(&facts), []);
+    assert!(crate::stripe::facts::needs(&facts, &facts, |_| true).is_empty());
+}
+
+#[test]
+fn a_negative_total_and_a_credit_balance_sell_for_nothing() {
+    for (total, paid) in [(-1100, 0), (1100, 0), (0, 0)] {
+        let mut facts = sale();
+        facts.merge(read(
+            "invoice.paid",
+            json!({
+                "id": "in_3", "billing_reason": "subscription_update", "subscription": "sub_1", "status": "paid",
+                "created": 30, "amount_paid": paid, "total": total, "total_excluding_tax": total, "currency": "usd",
+            }),
+        ));
+        let projection = project(&facts, &evidence(AffiliateStatus::Approved));
+        let it = &projection.conversions[2];
+        assert_eq!(
+            (it.amount, it.tax, it.earned, it.kind),
+            (0, 0, 0, ConversionKind::Renewal)
+        );
+    }
+}
+
+#[test]
+fn who_typed_an_affiliates_own_address_at_checkout_earns_it_nothing_by_renewals_either() {
+    let mut facts = sale();
+    facts.merge(read(
+        "checkout.session.completed",
+        json!({
+            "id": "cs_1", "mode": "subscription", "subscription": "sub_1", "created": 9,
+            "customer_details": { "email": "Sarah@affiliates.example" },
+        }),
+    ));
+    let conversions = project(&facts, &evidence(AffiliateStatus::Approved)).conversions;
+    let told: Vec<_> = conversions.iter().map(|it| (it.status, it.earned)).collect();
+    assert_eq!(told, [(ConversionStatus::Held, 0); 2]);
+}
+
+#[test]
+fn a_trial_counts_although_its_subscription_is_too_old_to_have_a_currency() {
+    for held_by in ["price", "plan"] {
+        let mut item = json!({});
+        item[held_by] = json!({ "currency": "usd" });
+        let facts = read(
+            "customer.subscription.created",
+            json!({
+                "id": "sub_1", "created": 100, "status": "trialing", "items": { "data": [item] },
+                "discount": { "id": "di_1", "promotion_code": "promo_sarah", "start": 100 },
+            }),
+        );
+        let conversions = project(&facts, &evidence(AffiliateStatus::Approved)).conversions;
+        assert_eq!(conversions.len(), 1, "{held_by}");
+    }
+}
