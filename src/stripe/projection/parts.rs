@@ -201,20 +201,27 @@ fn made(session: &Session, id: &str, invoice: &Invoice) -> bool {
     session.invoice.as_deref() == Some(id) || session.payment_intent.as_ref().is_some_and(paid_it)
 }
 
-/// One-off payments that no paid invoice tells of. Where a session names its invoice, the part goes by that name at once.
+/// One-off payments that no paid invoice tells of. Where a session names its invoice, the part goes by that name at once;
+/// of several that name one, the first counts.
 fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>> {
-    let has_paid_invoice = |id: &String| {
+    let has_paid_invoice = |session: &Session| {
         let mut paid = facts.invoices.iter().filter(|(_, invoice)| invoice.paid.is_some());
-        paid.any(|(name, invoice)| sessions_of_invoice(facts, name, invoice).any(|(session, _)| session == id))
+        paid.any(|(id, invoice)| made(session, id, invoice))
     };
-    let alone = facts.sessions.iter().filter(move |(id, _)| !has_paid_invoice(id));
-    let part = |(id, session): (&String, &'a Session)| {
-        let paid = session.paid()?;
+    let mut by_name: BTreeMap<&str, Vec<(&str, &Session, Paid)>> = BTreeMap::new();
+    for (id, session) in &facts.sessions {
+        if let Some(paid) = session.paid().filter(|_| !has_paid_invoice(session)) {
+            let name = session.invoice.as_ref().unwrap_or(id);
+            by_name.entry(name).or_default().push((id, session, paid));
+        }
+    }
+    let part = |(name, sessions): (&str, Vec<(&str, &'a Session, Paid)>)| {
+        let (_, session, paid) = *sessions.iter().min_by_key(|(id, _, paid)| (paid.at, *id))?;
         let payment = session.payment_intent.as_ref();
-        let back = payment.map_or_else(MoneyBack::default, |payment| payments.back_of(payment, paid.currency));
+        let aliases = sessions.iter().map(|(id, ..)| *id).filter(|id| *id != name);
         Some(Part {
-            name: session.invoice.clone().unwrap_or_else(|| id.clone()),
-            aliases: session.invoice.iter().map(|_| id.clone()).collect(),
+            name: name.to_owned(),
+            aliases: aliases.map(str::to_owned).collect(),
             kind: ConversionKind::OneOff,
             at: paid.at,
             currency: paid.currency,
@@ -222,10 +229,10 @@ fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>>
             pending: false,
             discounts: amounts(&session.codes).collect(),
             customer_email: session.customer_email.as_deref(),
-            back,
+            back: payment.map_or_else(MoneyBack::default, |payment| payments.back_of(payment, paid.currency)),
         })
     };
-    alone.filter_map(part).collect()
+    by_name.into_iter().filter_map(part).collect()
 }
 
 fn invoice_part<'a>(

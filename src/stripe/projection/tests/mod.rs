@@ -371,3 +371,28 @@ fn a_trial_counts_although_its_subscription_is_too_old_to_have_a_currency() {
         assert_eq!(conversions.len(), 1, "{held_by}");
     }
 }
+
+#[test]
+fn sessions_that_name_one_invoice_are_one_sale() {
+    let session = |id: &str, at: i64| {
+        let object = json!({
+            "id": id, "mode": "payment", "payment_status": "paid", "status": "complete", "created": at, "currency": "usd",
+            "amount_total": 800, "total_details": { "amount_discount": 200, "amount_tax": 0 }, "invoice": "in_1",
+            "payment_intent": format!("pi_{id}"), "discounts": [{ "promotion_code": "promo_sarah" }],
+        });
+        let event = json!({ "type": "checkout.session.completed", "created": at, "data": { "object": object } });
+        match read_event(&event).unwrap() {
+            Reading::Facts(facts) => *facts,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut facts = session("cs_1", 200);
+    facts.merge(session("cs_2", 100));
+    let sold = project(&facts, &evidence(AffiliateStatus::Approved)).conversions;
+    let told: Vec<_> = sold
+        .iter()
+        .map(|it| (it.part.as_str(), it.amount, it.occurred_at.timestamp()))
+        .collect();
+    assert_eq!(told, [("in_1", 800, 100)]);
+    assert_eq!(sold[0].aliases, ["cs_1", "cs_2"]);
+}
