@@ -142,6 +142,24 @@ both! {
         );
     }
 
+    async fn a_refund_that_the_charge_alone_tells_of_counts_though_one_is_known_to_have_failed(app: &TestApp) {
+        app.stage().await;
+        for shape in Shape::ALL {
+            let mut sale = sold(app, shape).await;
+            sale.refund(shape, Some(1500), Paid::First);
+            let failed = sale.refund_fails(shape, Paid::First);
+            sale.sync(&app.acme.stripe);
+            app.deliver(&failed).await;
+            let again = sale.refund(shape, Some(4000), Paid::First).remove(0);
+            sale.sync(&app.acme.stripe);
+            app.deliver([&again]).await;
+        }
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION REFUNDED sarah SARAH20 4000 USD, refunded 4000, commission 0"; 4]
+        );
+    }
+
     async fn what_was_paid_outside_stripe_is_paid(app: &TestApp) {
         app.stage().await;
         for shape in Shape::ALL {

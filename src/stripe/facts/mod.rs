@@ -206,6 +206,11 @@ impl Facts {
         keys
     }
 
+    /// Whether anything of them is of a refund.
+    pub fn tells_of_refunds(&self) -> bool {
+        !self.refunds.is_empty() || self.charges.values().any(|charge| charge.amount_refunded > 0)
+    }
+
     /// The promotion codes on the sale.
     pub fn promotion_code_ids(&self) -> BTreeSet<&str> {
         self.discounts
