@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use entity::{stripe_event, stripe_object};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
@@ -137,19 +136,18 @@ impl Fetcher {
         if let Request::PromotionCode(_) = request
             && let Some(row) = self.logged(feed, request).await?
         {
-            return Ok(read(request, &row.body, row.fetched_at));
+            return Ok(read(request, &row.body));
         }
         match self.stripe.fetch(way, request).await {
             Ok(found) => {
                 let body = found.unwrap_or_else(|| "null".to_owned()).into_bytes();
-                let now = self.clock.now();
-                let answer = read(request, &body, now);
+                let answer = read(request, &body);
                 log.push(stripe_object::Model {
                     id: self.clock.new_id(),
                     brand_id: feed.brand,
                     livemode: feed.livemode,
                     request: request.to_string(),
-                    fetched_at: now,
+                    fetched_at: self.clock.now(),
                     body,
                 });
                 Ok(answer)
@@ -201,11 +199,11 @@ enum Answer {
 }
 
 /// Reads an answer; `null` stands for an object that Stripe does not have.
-fn read(request: &Request, body: &[u8], at: DateTime<Utc>) -> Answer {
+fn read(request: &Request, body: &[u8]) -> Answer {
     let parsed: Result<Value, _> = serde_json::from_slice(body);
     match parsed {
         Ok(Value::Null) => Answer::Missing,
-        Ok(value) => match read_object(request, &value, at.timestamp()) {
+        Ok(value) => match read_object(request, &value) {
             Ok(facts) => Answer::Facts(Box::new(facts)),
             Err(error) => Answer::Unreadable(format!("{request}: {error}")),
         },

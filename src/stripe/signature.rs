@@ -5,8 +5,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-/// How old, or how far ahead, a signature may be. Seconds.
-const TOLERANCE: u64 = 300;
+/// How old, or how far ahead, a signature may be, and so how far Stripe's clock and ours may differ. Seconds.
+pub(super) const TOLERANCE: u32 = 300;
 
 /// The signature is missing, malformed, too old, or of no secret that we know; nobody is told which.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub fn verify(
 ) -> Result<(), BadSignature> {
     let (timestamp, signatures) = parse(header).ok_or(BadSignature)?;
     let seconds: i64 = timestamp.parse().map_err(|_| BadSignature)?;
-    if now.timestamp().abs_diff(seconds) > TOLERANCE {
+    if now.timestamp().abs_diff(seconds) > u64::from(TOLERANCE) {
         return Err(BadSignature);
     }
     let good = secrets.into_iter().any(|secret| {

@@ -156,7 +156,7 @@ fn read(body: &[u8]) {
     }
     for request in [Request::InvoicePayments("pi_1".into()), Request::Refunds("ch_1".into())] {
         let list = json!({ "data": [event["data"]["object"]] });
-        if let Ok(facts) = read_object(&request, &list, NOON) {
+        if let Ok(facts) = read_object(&request, &list) {
             hold(&facts);
         }
     }

@@ -214,12 +214,12 @@ fn a_real_list_of_payments_ties_the_payment_to_its_invoice() {
         .as_str()
         .unwrap()
         .to_owned();
-    let facts = read_object(&Request::InvoicePayments(payment.clone()), &list, 0).unwrap();
+    let facts = read_object(&Request::InvoicePayments(payment.clone()), &list).unwrap();
     let (id, invoice) = facts.invoices.first_key_value().unwrap();
     assert_eq!(list["data"][0]["invoice"], id.as_str());
     assert!(invoice.payments.contains(&payment) && facts.looked_up.contains(&payment));
     let empty = fixture("pay_vcr_test_connect_direct_charge_4.json").unwrap();
-    let facts = read_object(&Request::InvoicePayments("pi_1".into()), &empty, 0).unwrap();
+    let facts = read_object(&Request::InvoicePayments("pi_1".into()), &empty).unwrap();
     assert!(facts.invoices.is_empty() && facts.looked_up.contains("pi_1"));
 }
 

@@ -1,26 +1,28 @@
 //! Thin events only say what to look at; what is found there is taken for what the event would have told.
 
+use chrono::DateTime;
 use rekomi::standin::DisputeStep;
 
 use crate::support::*;
 
-fn thin(number: usize, kind: &str, object: &Value) -> Value {
+fn thin(number: usize, event: &Value) -> Value {
+    let (kind, object) = (event["type"].as_str().unwrap(), &event["data"]["object"]);
     let id = object["id"].as_str().unwrap();
+    let created = DateTime::from_timestamp(event["created"].as_i64().unwrap(), 0).unwrap();
     json!({
         "id": format!("evt_thin_{number}"), "object": "v2.core.event", "type": format!("v1.{kind}"), "livemode": true,
-        "created": "2026-11-01T12:00:00.000Z",
+        "created": created.to_rfc3339(),
         "related_object": { "id": id, "type": object["object"], "url": format!("/v1/{id}") },
     })
 }
 
 /// The same events as Stripe would send them thin.
 fn thinned(events: &[Value]) -> Vec<Value> {
-    let told = events.iter().enumerate();
-    told.map(|(number, event)| {
-        let kind = event["type"].as_str().unwrap();
-        thin(number, kind, &event["data"]["object"])
-    })
-    .collect()
+    events
+        .iter()
+        .enumerate()
+        .map(|(number, event)| thin(number, event))
+        .collect()
 }
 
 both! {
@@ -60,6 +62,30 @@ both! {
         assert_eq!(
             app.told().await,
             ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]
+        );
+    }
+
+    async fn a_dispute_that_is_looked_up_is_as_old_as_its_event_whatever_our_clock_says(app: &TestApp) {
+        app.stage().await;
+        let (shape, stripe) = (Shape::Endive, &app.acme.stripe);
+        let mut sale = app.sale().promo(app.promo("SARAH20")).build();
+        app.deliver(&sale.start(Shape::Acacia)).await;
+        let mut steps = [DisputeStep::FundsWithdrawn, DisputeStep::Lost].into_iter();
+        let mut next = |created: i64| {
+            let mut event = sale.dispute(shape, steps.next().unwrap(), Paid::First);
+            sale.sync(stripe);
+            event["created"] = json!(app.now().timestamp() + created);
+            event
+        };
+        // Our clock is ahead of Stripe's by more than what lies between the two.
+        let opened = thinned(&[next(-200)]);
+        app.deliver(&opened).await;
+        assert_eq!(app.told().await, ["ACQUISITION DISPUTED sarah SARAH20 4000 USD, commission 800"]);
+        let lost = next(-100);
+        app.deliver([&lost]).await;
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION REFUNDED sarah SARAH20 4000 USD, refunded 4000, commission 0"]
         );
     }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::super::{
     facts::{BACKFILL, KINDS},
     inbox::Envelope,
+    signature::TOLERANCE,
 };
 
 /// How far back Stripe lists events (<https://docs.stripe.com/api/events/list>).
@@ -144,13 +145,15 @@ impl List {
     }
 }
 
-/// The event that tells of an object. A dispute is as it is now: what is told last of it counts.
+/// The event that tells of an object. A dispute is as it is now, and what is told last of it counts: it is given the
+/// earliest time that Stripe's clock may show, so that nothing that happens later is taken for older. What happened since
+/// then comes as an event of its own.
 fn written(kind: &str, object: Value, livemode: bool, now: DateTime<Utc>) -> Result<Value, Nameless> {
     let id = id(&object).ok_or(Nameless)?;
     let digest = hex::encode(Sha256::digest(to_string(&object)));
     let created = match field(&object, "created") {
         Some(Value::Number(created)) if !kind.starts_with("charge.dispute.") => created.clone(),
-        _ => Number::I64(now.timestamp()),
+        _ => Number::I64(now.timestamp() - i64::from(TOLERANCE)),
     };
     let text = |text: &str| Value::String(text.to_owned());
     let fields = [
@@ -204,7 +207,7 @@ mod tests {
         let other = event(&told.replace("0.5", "0.6"), &OBJECTS[3]).0;
         assert_ne!(other.id, envelope.id);
         let dispute = event(r#"{"created":1700000000,"id":"du_1"}"#, &OBJECTS[4]).0;
-        assert_eq!(dispute.created, now);
+        assert_eq!(dispute.created, now - TimeDelta::minutes(5));
     }
 
     #[test]

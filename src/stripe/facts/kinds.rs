@@ -59,8 +59,8 @@ pub(super) fn subject(kind: &str) -> Option<Subject> {
 }
 
 impl Subject {
-    /// Reads what a thin event names.
-    pub(super) fn look_up(self, id: String) -> Request {
+    /// Reads what a thin event names that came `at` a time, in seconds since 1970.
+    pub(super) fn look_up(self, id: String, at: i64) -> Request {
         match self {
             Self::Invoice => Request::Invoice(id),
             Self::InvoicePayment => Request::InvoicePayment(id),
@@ -68,7 +68,7 @@ impl Subject {
             Self::Session => Request::Session(id),
             Self::Charge => Request::Charge(id),
             Self::Refund => Request::Refund(id),
-            Self::Dispute => Request::Dispute(id),
+            Self::Dispute => Request::Dispute(id, at),
             Self::CreditNote => Request::CreditNote(id),
         }
     }
@@ -84,7 +84,7 @@ impl Request {
             Self::Session(_) => Some(Subject::Session),
             Self::Charge(_) => Some(Subject::Charge),
             Self::Refund(_) => Some(Subject::Refund),
-            Self::Dispute(_) => Some(Subject::Dispute),
+            Self::Dispute(..) => Some(Subject::Dispute),
             Self::CreditNote(_) => Some(Subject::CreditNote),
             Self::InvoicePayments(_) | Self::Refunds(_) | Self::PromotionCode(_) => None,
         }

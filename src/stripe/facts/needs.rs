@@ -24,7 +24,8 @@ pub enum Request {
     Refund(String),
     /// All refunds of a charge.
     Refunds(String),
-    Dispute(String),
+    /// As an event told of it at a time, in seconds since 1970: its state is at least as late.
+    Dispute(String, i64),
     CreditNote(String),
     PromotionCode(String),
 }
@@ -41,7 +42,7 @@ impl Request {
             Self::Charge(id) => format!("/charges/{id}"),
             Self::Refund(id) => format!("/refunds/{id}"),
             Self::Refunds(_) => "/refunds".to_owned(),
-            Self::Dispute(id) => format!("/disputes/{id}"),
+            Self::Dispute(id, _) => format!("/disputes/{id}"),
             Self::CreditNote(id) => format!("/credit_notes/{id}"),
             Self::PromotionCode(id) => format!("/promotion_codes/{id}"),
         }
@@ -111,6 +112,7 @@ impl fmt::Display for Request {
         match self {
             Self::InvoicePayments(payment_intent) => write!(f, "?payment_intent={payment_intent}"),
             Self::Refunds(charge) => write!(f, "?charge={charge}"),
+            Self::Dispute(_, at) => write!(f, "?told_at={at}"),
             _ => Ok(()),
         }
     }

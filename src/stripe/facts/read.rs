@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::DateTime;
 use serde_json::Value;
 
 use super::{
@@ -38,7 +39,7 @@ pub const BACKFILL: &str = "rekomi.backfill";
 pub fn read_event(event: &Value) -> Result<Reading, Unreadable> {
     let kind = event["type"].as_str().unwrap_or_default();
     if event["object"] == "v2.core.event" {
-        return Ok(read_thin(kind, &event["related_object"]));
+        return Ok(read_thin(kind, event));
     }
     let Some(subject) = kinds::subject(kind) else {
         return Ok(Reading::Nothing(kinds::passed_over(kind)));
@@ -73,20 +74,28 @@ fn has_started(data: &Value) -> bool {
     data["previous_attributes"]["status"] == "incomplete"
 }
 
-fn read_thin(kind: &str, related: &Value) -> Reading {
+fn read_thin(kind: &str, event: &Value) -> Reading {
     let subject = kind.strip_prefix("v1.").and_then(kinds::subject);
-    match (subject, text(&related["id"])) {
-        (Some(subject), Some(id)) if kind != "v1.customer.subscription.updated" => Reading::Lookup(subject.look_up(id)),
+    match (subject, text(&event["related_object"]["id"])) {
+        (Some(subject), Some(id)) if kind != "v1.customer.subscription.updated" => {
+            let created = event["created"].as_str().unwrap_or_default();
+            let created = DateTime::parse_from_rfc3339(created).map_or(0, |created| created.timestamp());
+            Reading::Lookup(subject.look_up(id, created))
+        }
         _ => Reading::Nothing("not a kind of thin event that Rekomi reads"),
     }
 }
 
-/// Reads what answered a request `at` some time, in seconds since 1970.
-pub fn read_object(request: &Request, answer: &Value, at: i64) -> Result<Facts, Unreadable> {
+/// Reads what answered a request.
+pub fn read_object(request: &Request, answer: &Value) -> Result<Facts, Unreadable> {
     let mut facts = Facts::default();
+    let at = match request {
+        Request::Dispute(_, at) => Some(*at),
+        _ => None,
+    };
     let seen = Seen {
         kind: "",
-        at: Some(at),
+        at,
         told: false,
     };
     match (request, request.subject()) {

@@ -19,12 +19,18 @@ pub(super) fn read(answer: &stripe_object::Model) -> Result<Facts, String> {
         return Ok(Facts::default());
     }
     let request = parse(&answer.request).ok_or("not a request that is known")?;
-    read_object(&request, &value, answer.fetched_at.timestamp()).map_err(|error| error.to_string())
+    read_object(&request, &value).map_err(|error| error.to_string())
 }
 
 /// The request that goes by this name in the log.
 fn parse(text: &str) -> Option<Request> {
     let id = text.rsplit(['/', '=']).next()?.to_owned();
+    if let Some((id, at)) = text
+        .strip_prefix("/disputes/")
+        .and_then(|text| text.split_once("?told_at="))
+    {
+        return Some(Request::Dispute(id.to_owned(), at.parse().ok()?));
+    }
     let requests = [
         Request::Invoice,
         Request::Subscription,
@@ -34,7 +40,6 @@ fn parse(text: &str) -> Option<Request> {
         Request::Charge,
         Request::Refund,
         Request::Refunds,
-        Request::Dispute,
         Request::CreditNote,
         Request::PromotionCode,
     ];
@@ -98,7 +103,7 @@ mod tests {
             Request::Charge("ch_1".into()),
             Request::Refund("re_1".into()),
             Request::Refunds("ch_1".into()),
-            Request::Dispute("du_1".into()),
+            Request::Dispute("du_1".into(), 1_793_534_400),
             Request::CreditNote("cn_1".into()),
             Request::PromotionCode("promo_1".into()),
         ];
@@ -113,7 +118,7 @@ mod tests {
                 | Request::Charge(_)
                 | Request::Refund(_)
                 | Request::Refunds(_)
-                | Request::Dispute(_)
+                | Request::Dispute(..)
                 | Request::CreditNote(_)
                 | Request::PromotionCode(_) => {}
             }

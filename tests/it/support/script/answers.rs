@@ -45,7 +45,7 @@ impl Lived {
         for (id, told) in &self.objects {
             let request = match told["object"].as_str().unwrap() {
                 "invoice_payment" => Request::InvoicePayment(id.clone()),
-                "dispute" => Request::Dispute(id.clone()),
+                "dispute" => Request::Dispute(id.clone(), 0),
                 "credit_note" => Request::CreditNote(id.clone()),
                 "checkout.session" => Request::Session(id.clone()),
                 _ => continue,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use rekomi::{
     clock::Clock,
     standin::{
@@ -83,8 +83,8 @@ impl Lived {
         }
     }
 
-    /// Now, as the customer's side of it sees the time. Seconds since 1970.
-    pub fn now(&self) -> i64 {
+    /// Seconds since 1970.
+    fn now(&self) -> i64 {
         self.clock.now().timestamp()
     }
 
@@ -260,11 +260,12 @@ fn as_thin(event: Value) -> Value {
     if kind == "customer.subscription.updated" {
         return event;
     }
+    let created = DateTime::from_timestamp(event["created"].as_i64().unwrap(), 0).unwrap();
     json!({
         "id": event["id"],
         "object": "v2.core.event",
         "type": format!("v1.{kind}"),
-        "created": "2026-11-01T12:00:00Z",
+        "created": created.to_rfc3339(),
         "livemode": true,
         "related_object": { "id": object["id"], "type": object["object"] },
     })

@@ -23,11 +23,11 @@ pub struct Telling {
 }
 
 impl Telling {
-    /// Tells an event. What has to be looked up for it is answered as Stripe would answer `at` some second.
-    pub fn tell(&mut self, event: &Value, answers: &Answers, at: i64, evidence: &Evidence) {
+    /// Tells an event. What has to be looked up for it is answered as Stripe would.
+    pub fn tell(&mut self, event: &Value, answers: &Answers, evidence: &Evidence) {
         let (event, mut piece) = match read_event(event).unwrap() {
             Reading::Facts(facts) => (Some((*facts).clone()), *facts),
-            Reading::Lookup(request) => (None, answer(&request, answers, at)),
+            Reading::Lookup(request) => (None, answer(&request, answers)),
             Reading::Nothing(_) => return,
         };
         for _ in 0..4 {
@@ -38,7 +38,7 @@ impl Telling {
                 break;
             }
             for request in wanted {
-                piece.merge(answer(&request, answers, at));
+                piece.merge(answer(&request, answers));
             }
         }
         self.fold(piece.clone());
@@ -66,8 +66,13 @@ impl Telling {
     }
 }
 
-fn answer(request: &Request, answers: &Answers, at: i64) -> Facts {
-    read_object(request, &answers[request], at).unwrap()
+fn answer(request: &Request, answers: &Answers) -> Facts {
+    // Stripe's answer is the same whenever the event came.
+    let asked = match request {
+        Request::Dispute(id, _) => Request::Dispute(id.clone(), 0),
+        other => other.clone(),
+    };
+    read_object(request, &answers[&asked]).unwrap()
 }
 
 /// A line for each conversion and each redemption that is projected, sorted.
