@@ -20,7 +20,7 @@ use crate::{
 pub const BATCH: u64 = 500;
 
 /// One brand's feed of one mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedName {
     pub brand: BrandId,
     pub livemode: bool,

@@ -33,10 +33,28 @@ pub struct Fetcher {
 }
 
 /// What an event tells, with what was fetched.
+pub struct Learned {
+    pub facts: Facts,
+    /// What is missing, where there is no Stripe key to ask with.
+    pub missing: Option<String>,
+    /// Charges that it tells of a refund of, and whose refunds were not listed.
+    pub unlisted: BTreeSet<String>,
+}
+
+impl From<Facts> for Learned {
+    fn from(facts: Facts) -> Self {
+        let unlisted = facts.refunded_charges().into_iter().cloned().collect();
+        Self {
+            facts,
+            missing: None,
+            unlisted,
+        }
+    }
+}
+
+/// What came of an event that needs Stripe.
 pub enum Fetched {
-    Complete(Box<Facts>),
-    /// There is no Stripe key to ask with: what it tells by itself, and what is missing.
-    Without(Box<Facts>, String),
+    Facts(Box<Learned>),
     /// Stripe's answer cannot be understood.
     Unreadable(String),
     /// Nothing could be learned.
@@ -51,7 +69,7 @@ impl Fetcher {
         let db = self.db.reader();
         let open = needs(event, all, |_| true);
         // What it says of refunds may leave something open beside what is known of the sale.
-        if open.is_empty() && !event.tells_of_refunds() {
+        if open.is_empty() && event.refunded_charges().is_empty() {
             let promotion_codes = all.promotion_code_ids();
             if evidence::matched(db, feed, &promotion_codes).await?.len() == promotion_codes.len() {
                 return Ok(open);
@@ -92,26 +110,24 @@ impl Fetcher {
             Reading::Nothing(why) => return Ok(Fetched::Ignored(why)),
         }
         let root = told.clone();
-        let mut asked = BTreeSet::new();
+        let (mut asked, mut unlisted) = (BTreeSet::new(), BTreeSet::new());
         for _ in 0..MAX_ROUNDS {
-            let event_facts = if root == Facts::default() {
-                told.clone()
-            } else {
-                root.clone()
-            };
+            let thin = root == Facts::default();
+            let event_facts = if thin { told.clone() } else { root.clone() };
+            unlisted.extend(event_facts.refunded_charges().into_iter().cloned());
             wanted.extend(self.needs(feed, &event_facts, &told).await?);
             wanted.retain(|request| !asked.contains(request));
             if wanted.is_empty() {
                 break;
             }
             let Some(way) = &way else {
-                return Ok(without_key(told, &event_facts, &wanted));
+                return Ok(Fetched::Facts(Box::new(without_key(told, &event_facts, &wanted))));
             };
             for request in std::mem::take(&mut wanted) {
                 match self.fetch(feed, way, &request, log).await? {
                     Answer::Facts(facts) => told.merge(*facts),
                     // What the event itself speaks of must be there: Stripe may lag, or the key be another account's.
-                    Answer::Missing if root == Facts::default() || is_essential(&request, &root) => {
+                    Answer::Missing if thin || is_essential(&request, &root) => {
                         let why = format!("{request}: Stripe has no such object");
                         return Ok(Fetched::Later(Reason::NotFound, why));
                     }
@@ -122,7 +138,12 @@ impl Fetcher {
                 asked.insert(request);
             }
         }
-        Ok(Fetched::Complete(Box::new(told)))
+        unlisted.retain(|charge| !asked.contains(&Request::Refunds(charge.clone())));
+        Ok(Fetched::Facts(Box::new(Learned {
+            facts: told,
+            missing: None,
+            unlisted,
+        })))
     }
 
     /// One answer: out of the log where it never changes, else from Stripe.
@@ -176,18 +197,16 @@ fn is_essential(request: &Request, event: &Facts) -> bool {
     }
 }
 
-/// What an event tells by itself; it is set aside where that is not enough.
-fn without_key(told: Facts, event: &Facts, wanted: &BTreeSet<Request>) -> Fetched {
+/// What an event tells by itself; something is missing where that is not enough. No list can be asked for.
+fn without_key(told: Facts, event: &Facts, wanted: &BTreeSet<Request>) -> Learned {
     let essential = wanted.iter().filter(|request| is_essential(request, event));
     let missing: Vec<String> = essential.map(ToString::to_string).collect();
-    let told = Box::new(told);
-    if missing.is_empty() {
-        return Fetched::Complete(told);
+    let missing = missing.join(", ");
+    Learned {
+        facts: told,
+        missing: (!missing.is_empty()).then(|| format!("the brand has no Stripe key to read {missing} with")),
+        unlisted: BTreeSet::new(),
     }
-    Fetched::Without(
-        told,
-        format!("the brand has no Stripe key to read {} with", missing.join(", ")),
-    )
 }
 
 enum Answer {

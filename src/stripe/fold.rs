@@ -1,24 +1,27 @@
 //! Folds facts into their sales: merges, projects and applies, in the caller's transaction. The inbox and the rebuild
 //! both come through here, so that what is replayed is what was done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::ConnectionTrait;
 
 use super::{
     apply::{self, News},
     evidence,
-    facts::Facts,
+    facts::{Facts, charges_with_failed_refunds},
     sales,
     totals::{self, Totals},
 };
 use crate::{clock::Clock, domain::feed::FeedName, error::Result};
 
 /// What is to be moved once all else is written: the rows that many sales share.
+#[derive(Default)]
 #[must_use = "the totals and the feed would stay behind"]
 pub struct Moved {
     totals: Vec<(FeedName, Totals)>,
     news: Vec<News>,
+    /// Charges of which what is merged does not say what stands of their refunds.
+    pub unclear: BTreeSet<(FeedName, String)>,
 }
 
 /// Folds facts of any brands and modes into their sales.
@@ -27,24 +30,22 @@ pub async fn fold_in_txn(
     clock: &Clock,
     told: impl IntoIterator<Item = (FeedName, Facts)>,
 ) -> Result<Moved> {
-    let mut feeds: BTreeMap<_, Vec<Facts>> = BTreeMap::new();
+    let mut feeds: BTreeMap<FeedName, Vec<Facts>> = BTreeMap::new();
     for (feed, facts) in told {
-        feeds.entry((feed.brand, feed.livemode)).or_default().push(facts);
+        feeds.entry(feed).or_default().push(facts);
     }
-    let (mut all_totals, mut news) = (Vec::new(), Vec::new());
-    for ((brand, livemode), facts) in feeds {
-        let feed = FeedName { brand, livemode };
+    let mut moved = Moved::default();
+    for (feed, facts) in feeds {
         let sales = sales::merge_in_txn(txn, clock, feed, facts).await?;
         let facts: Vec<&Facts> = sales.iter().map(|sale| &sale.facts).collect();
+        let unclear = facts.iter().flat_map(|facts| charges_with_failed_refunds(facts));
+        moved.unclear.extend(unclear.map(|charge| (feed, charge.clone())));
         let evidence = evidence::load(txn, feed, &facts).await?;
         let (totals, told) = apply::apply_in_txn(txn, clock, feed, sales, &evidence).await?;
-        all_totals.push((feed, totals));
-        news.extend(told);
+        moved.totals.push((feed, totals));
+        moved.news.extend(told);
     }
-    Ok(Moved {
-        totals: all_totals,
-        news,
-    })
+    Ok(moved)
 }
 
 impl Moved {

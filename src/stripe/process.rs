@@ -7,14 +7,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::TimeDelta;
 use entity::{id::EventId, stripe_event, stripe_object};
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{EntityTrait, IntoActiveModel};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     facts::{Facts, Reading, read_event},
-    fetch::{Fetched, Fetcher},
-    fold,
+    fetch::{Fetched, Fetcher, Learned},
+    fold::{self, Moved},
     lanes::{Lanes, Place},
     outcome::{Outcome, Reason},
     queue,
@@ -61,11 +61,24 @@ pub struct Processor {
 /// An event and all that it tells.
 struct Told {
     event: stripe_event::Model,
-    facts: Facts,
-    /// Set aside once its facts are merged, because something could not be looked up.
-    park: Option<String>,
+    learned: Learned,
     /// What was fetched for it.
     log: Vec<stripe_object::Model>,
+}
+
+impl Told {
+    /// What becomes of it, and why; nothing where what it tells beside others is to be looked up, and it comes again.
+    fn end(&self, moved: &Moved) -> Option<(Outcome, Option<&str>)> {
+        let feed = feed(&self.event);
+        let mut unlisted = self.learned.unlisted.iter();
+        if unlisted.any(|charge| moved.unclear.contains(&(feed, charge.clone()))) {
+            return None;
+        }
+        Some(match &self.learned.missing {
+            Some(missing) => (WITHOUT_KEY, Some(missing.as_str())),
+            None => (Outcome::Processed, None),
+        })
+    }
 }
 
 impl Processor {
@@ -101,8 +114,7 @@ impl Processor {
             match guarded(self.read(&event)).await {
                 Ok(Next::Fold(facts)) => sorted.ready.push(Told {
                     event,
-                    facts: *facts,
-                    park: None,
+                    learned: (*facts).into(),
                     log: Vec::new(),
                 }),
                 Ok(Next::Fetch(reading)) => match self.lanes.enter(feed(&event)) {
@@ -186,19 +198,13 @@ impl Processor {
             let why = "Stripe did not answer in time".to_owned();
             Ok(Fetched::Later(Reason::Unanswered, why))
         });
-        let (facts, park) = match fetched? {
-            Fetched::Complete(facts) => (facts, None),
-            Fetched::Without(facts, why) => (facts, Some(why)),
+        let learned = match fetched? {
+            Fetched::Facts(learned) => *learned,
             Fetched::Unreadable(why) => return self.finish(&event, Outcome::Parked(Reason::Unreadable), &why).await,
             Fetched::Ignored(why) => return self.finish(&event, Outcome::Ignored, why).await,
             Fetched::Later(reason, why) => return self.failed(&event, reason, &why).await,
         };
-        let told = Told {
-            event,
-            facts: *facts,
-            park,
-            log,
-        };
+        let told = Told { event, learned, log };
         // Without its receiver the server is stopping, and the event is taken up again.
         let _ = self.fetched.send(told).await;
         Ok(())
@@ -235,7 +241,7 @@ impl Processor {
 
     async fn fold_together(&self, told: &[Told]) -> Result<()> {
         let txn = self.db.begin().await?;
-        let facts = told.iter().map(|one| (feed(&one.event), one.facts.clone()));
+        let facts = told.iter().map(|one| (feed(&one.event), one.learned.facts.clone()));
         let moved = fold::fold_in_txn(&txn, &self.clock, facts).await?;
         let log = told.iter().flat_map(|one| one.log.iter().cloned());
         let log: Vec<_> = log.map(IntoActiveModel::into_active_model).collect();
@@ -244,13 +250,23 @@ impl Processor {
                 .exec_without_returning(&txn)
                 .await?;
         }
-        mark_processed(&txn, told).await?;
+        let mut ends: BTreeMap<_, Vec<EventId>> = BTreeMap::new();
+        for one in told {
+            ends.entry(one.end(&moved)).or_default().push(one.event.id);
+        }
+        for (end, ids) in &ends {
+            let ids = ids.iter().copied();
+            match end {
+                Some((outcome, why)) => queue::close(&txn, ids, outcome.status(), *why).await?,
+                None => queue::give_back(&txn, ids, self.clock.now()).await?,
+            }
+        }
         let told_feeds = moved.write_in_txn(&txn, &self.clock).await?;
         txn.commit().await?;
-        let parked = told.iter().filter(|one| one.park.is_some()).count();
-        Outcome::Processed.count(told.len() - parked);
-        if parked > 0 {
-            WITHOUT_KEY.count(parked);
+        for (end, ids) in &ends {
+            if let Some((outcome, _)) = end {
+                outcome.count(ids.len());
+            }
         }
         if !told_feeds.is_empty() {
             self.bell.ring();
@@ -325,15 +341,4 @@ fn feed(event: &stripe_event::Model) -> FeedName {
         brand: event.brand_id,
         livemode: event.livemode,
     }
-}
-
-async fn mark_processed(txn: &impl ConnectionTrait, told: &[Told]) -> Result<()> {
-    let clean = told.iter().filter(|one| one.park.is_none()).map(|one| one.event.id);
-    queue::close(txn, clean, Outcome::Processed.status(), None).await?;
-    for one in told {
-        if let Some(why) = &one.park {
-            queue::close(txn, [one.event.id], WITHOUT_KEY.status(), Some(why)).await?;
-        }
-    }
-    Ok(())
 }

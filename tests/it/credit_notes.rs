@@ -160,6 +160,22 @@ both! {
         );
     }
 
+    async fn a_failed_refund_and_another_that_are_told_at_once_are_told_apart(app: &TestApp) {
+        app.stage().await;
+        for shape in Shape::ALL {
+            let mut sale = sold(app, shape).await;
+            sale.refund(shape, Some(1500), Paid::First);
+            let mut events = sale.refund_fails(shape, Paid::First);
+            events.push(sale.refund(shape, Some(4000), Paid::First).remove(0));
+            sale.sync(&app.acme.stripe);
+            app.deliver_at_once(&events).await;
+        }
+        assert_eq!(
+            app.told().await,
+            ["ACQUISITION REFUNDED sarah SARAH20 4000 USD, refunded 4000, commission 0"; 4]
+        );
+    }
+
     async fn what_was_paid_outside_stripe_is_paid(app: &TestApp) {
         app.stage().await;
         for shape in Shape::ALL {

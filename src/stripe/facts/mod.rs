@@ -23,7 +23,7 @@ pub use credit_notes::CreditNote;
 pub use disputes::{Dispute, DisputeState, Word};
 pub use kinds::KINDS;
 pub use money_back::MoneyBack;
-pub use needs::{Request, needs};
+pub use needs::{Request, charges_with_failed_refunds, needs};
 pub use payments::Payments;
 pub use read::{BACKFILL, CODE_METADATA, Reading, Unreadable, read_event, read_object};
 pub use sessions::{Session, Total};
@@ -206,9 +206,11 @@ impl Facts {
         keys
     }
 
-    /// Whether anything of them is of a refund.
-    pub fn tells_of_refunds(&self) -> bool {
-        !self.refunds.is_empty() || self.charges.values().any(|charge| charge.amount_refunded > 0)
+    /// The charges that a refund is told of.
+    pub fn refunded_charges(&self) -> BTreeSet<&String> {
+        let charges = self.charges.iter().filter(|(_, charge)| charge.amount_refunded > 0);
+        let refunds = self.refunds.values().filter_map(|refund| refund.charge.as_ref());
+        charges.map(|(id, _)| id).chain(refunds).collect()
     }
 
     /// The promotion codes on the sale.

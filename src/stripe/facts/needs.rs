@@ -149,7 +149,10 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
         }
     }
     needs.extend(payments_without_invoice(event, known));
-    needs.extend(charges_with_failed_refunds(event, known));
+    let unclear = charges_with_failed_refunds(known).into_iter();
+    let touched = event.refunded_charges();
+    let unclear = unclear.filter(|charge| touched.contains(charge));
+    needs.extend(unclear.map(|charge| Request::Refunds(charge.clone())));
     for promotion_code in known.promotion_code_ids() {
         if !known.promotion_codes.contains_key(promotion_code) && !matched(promotion_code) {
             needs.insert(Request::PromotionCode(promotion_code.to_owned()));
@@ -187,21 +190,17 @@ fn payments_without_invoice(event: &Facts, known: &Facts) -> BTreeSet<Request> {
 
 /// Charges whose own figure does not say what stands of their refunds. Whether it falls when a refund fails is not
 /// documented: where one failed, and the charge tells of more than the refunds that are known to stand, they are listed.
-fn charges_with_failed_refunds(event: &Facts, known: &Facts) -> BTreeSet<Request> {
-    let of_refunds = event.refunds.values().filter_map(|refund| refund.charge.as_ref());
-    let touched: BTreeSet<&String> = event.charges.keys().chain(of_refunds).collect();
-    let unclear = |charge: &&String| {
-        let of_charge = || {
-            known
-                .refunds
-                .values()
-                .filter(|refund| refund.charge.as_ref() == Some(*charge))
-        };
-        let stand = of_charge().filter(|refund| !refund.failed);
+///
+/// The only need that grows with what is known: two events may leave it open together, and neither alone.
+pub fn charges_with_failed_refunds(known: &Facts) -> BTreeSet<&String> {
+    let failed = known.refunds.values().filter(|refund| refund.failed);
+    let mut charges: BTreeSet<_> = failed.filter_map(|refund| refund.charge.as_ref()).collect();
+    charges.retain(|charge| {
+        let refunds = known.refunds.values();
+        let stand = refunds.filter(|refund| refund.charge.as_ref() == Some(*charge) && !refund.failed);
         let stand = money::sum(stand.map(|refund| refund.amount));
         let told = known.charges.get(*charge).map_or(0, |charge| charge.amount_refunded);
-        of_charge().any(|refund| refund.failed) && told > stand
-    };
-    let unclear = touched.into_iter().filter(unclear);
-    unclear.map(|charge| Request::Refunds(charge.clone())).collect()
+        told > stand
+    });
+    charges
 }

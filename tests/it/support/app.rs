@@ -17,8 +17,9 @@ use rekomi::{
     clock::Clock,
     domain::brands::{self, BrandInput},
     standin::{Account, Promo, SaleBuilder, StandIn},
+    stripe::inbox::Envelope,
 };
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
 
 pub use super::instance::{ENCRYPTION_KEY, Instance, JWT_SECRET, http};
@@ -202,6 +203,21 @@ impl TestApp {
         for event in events {
             assert_eq!(self.instance.post(brand, event).await, 200, "{}", event["type"]);
         }
+        self.settle().await;
+    }
+
+    /// Delivers events that a worker takes up together: they become visible with one commit.
+    pub async fn deliver_at_once(&self, events: &[Value]) {
+        let rows = events.iter().map(|event| {
+            let body = event.to_string().into_bytes();
+            let envelope = Envelope::read(&body, self.now()).unwrap();
+            let row = envelope.into_row(&self.clock, self.acme.id, body, None);
+            row.into_active_model()
+        });
+        let txn = self.instance.app.db.begin().await.unwrap();
+        let insert = stripe_event::Entity::insert_many(rows);
+        insert.exec_without_returning(&txn).await.unwrap();
+        txn.commit().await.unwrap();
         self.settle().await;
     }
 
