@@ -35,6 +35,10 @@ pub struct Model {
     pub stripe_webhook_secrets: Option<Vec<u8>>,
     /// The mode of the stored key.
     pub stripe_livemode: Option<bool>,
+    /// How many codes an affiliate may mint for itself in each mode; none for no limit.
+    pub max_codes_per_affiliate: Option<i32>,
+    /// A JSON list of words, in upper case, that affiliates do not mint codes with.
+    pub reserved_words: String,
     pub created_at: DateTimeUtc,
 }
 

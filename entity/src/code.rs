@@ -20,11 +20,24 @@ pub struct Model {
     pub coupon_id: CouponId,
     pub campaign_id: CampaignId,
     pub affiliate_id: AffiliateId,
-    /// Upper case; unique within brand and mode, also against retired codes.
+    /// Upper case, what it is called now; unique within brand and mode, also against what codes were called before.
     pub code: String,
     pub status: CodeStatus,
-    /// Set once Stripe has it.
+    /// Of what it is called now; set once Stripe has it.
     pub stripe_id: Option<String>,
+    /// Whether it was active at Stripe when Stripe last told of it.
+    #[serde(skip)]
+    pub stripe_active: Option<bool>,
+    /// Why it was not.
+    #[serde(skip)]
+    pub stripe_reason: Option<String>,
+    #[serde(skip)]
+    pub stripe_seen_at: Option<DateTimeUtc>,
+    /// The caller's name of the batch that it was minted in, and its row there; unique within brand and mode.
+    #[serde(skip)]
+    pub batch: Option<String>,
+    #[serde(skip)]
+    pub batch_row: Option<i32>,
     pub created_at: DateTimeUtc,
 }
 

@@ -33,9 +33,20 @@ pub struct Model {
     pub expires_at: Option<DateTimeUtc>,
     pub overrides_click_attribution: bool,
     pub allow_affiliate_self_mint: bool,
+    /// Each newly approved affiliate of the campaign gets a code on it.
+    pub mint_on_approval: bool,
     pub archived: bool,
     /// Set once Stripe has it.
     pub stripe_id: Option<String>,
+    /// What Stripe calls it, where that is not its name.
+    #[serde(skip)]
+    pub stripe_name: Option<String>,
+    /// It was deleted at Stripe.
+    #[serde(skip)]
+    pub stripe_gone: bool,
+    /// When Stripe last told of it.
+    #[serde(skip)]
+    pub stripe_seen_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     /// Deleted coupons stay, so that their codes keep attributing.
     pub deleted_at: Option<DateTimeUtc>,

@@ -13,6 +13,7 @@ pub mod audit_entry;
 pub mod backfill;
 pub mod brand;
 pub mod campaign;
+pub mod campaign_code;
 pub mod campaign_rule;
 pub mod code;
 pub mod code_money;
@@ -23,6 +24,7 @@ pub mod feed_counter;
 pub mod feed_event;
 pub mod id;
 pub mod ledger_entry;
+pub mod promotion_code;
 pub mod redemption;
 pub mod sale;
 pub mod sale_key;
@@ -30,6 +32,7 @@ pub mod sign_of_life;
 pub mod stripe_event;
 pub mod stripe_object;
 pub mod stripe_operation;
+pub mod taken_code;
 
 /// Declares an enum that is stored as text; its database values are the given words.
 macro_rules! text_enum {

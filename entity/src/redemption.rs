@@ -8,6 +8,7 @@ use crate::id::{BrandId, CodeId};
 #[sea_orm(table_name = "redemption")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    /// An affiliate's code or a campaign's.
     pub code_id: CodeId,
     /// The subscription, or the one-off sale's part.
     #[sea_orm(primary_key, auto_increment = false)]

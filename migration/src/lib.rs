@@ -13,6 +13,7 @@ mod m0010_customers;
 mod m0011_disputes;
 mod m0012_backfill;
 mod m0013_inbox_view;
+mod m0014_code_lives;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_disputes::Migration),
             Box::new(m0012_backfill::Migration),
             Box::new(m0013_inbox_view::Migration),
+            Box::new(m0014_code_lives::Migration),
         ]
     }
 }

@@ -78,6 +78,8 @@ pub async fn create(db: &Db, clock: &Clock, vault: &Vault, input: &BrandInput) -
         stripe_secret_key: Set(None),
         stripe_webhook_secrets: Set(None),
         stripe_livemode: Set(None),
+        max_codes_per_affiliate: Set(None),
+        reserved_words: Set("[]".into()),
         created_at: Set(now),
     };
     seal_into(&mut row, vault, id, input)?;

@@ -88,7 +88,11 @@ mod tests {
             overrides_click_attribution: true,
             allow_affiliate_self_mint: false,
             archived: false,
+            mint_on_approval: false,
             stripe_id: None,
+            stripe_name: None,
+            stripe_gone: false,
+            stripe_seen_at: None,
             created_at: DateTime::UNIX_EPOCH,
             deleted_at: None,
         }

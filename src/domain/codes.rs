@@ -1,7 +1,7 @@
 //! Affiliate codes: reading them, and minting, given or generated. `code_switching` switches them off and on.
 //!
-//! **Invariant.** A code's text is unique within brand and mode, also against retired codes: the index says so, not a
-//! look before the leap.
+//! **Invariant.** A code's text is unique within brand and mode, also against what codes were called before: the key of
+//! `taken_code` says so, not a look before the leap.
 
 use entity::{
     affiliate::AffiliateStatus,
@@ -10,7 +10,7 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, CouponId},
     stripe_operation,
 };
-use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select, SqlErr};
+use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select};
 
 use super::{
     Attempt, Domain, Refusal, audit,
@@ -18,7 +18,7 @@ use super::{
     minting::{self, Minter},
     owed::{self, Call},
     page::{self, Order, Page, PageArgs},
-    plans, tenancy,
+    plans, taken, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -135,7 +135,7 @@ async fn mint_generated(
     let mut number = 1;
     let mut refusals = 0;
     for _ in 0..MAX_TRIES {
-        let (text, at) = minting::next_free(domain, &actor.scope, base, number).await?;
+        let (text, at) = taken::next_free(domain.db.reader(), &actor.scope, base, number).await?;
         match try_mint(domain, actor, coupon, affiliate, &text, connected).await? {
             Minted::Code(code) => return Ok(code),
             // Somebody was quicker: look again.
@@ -170,6 +170,11 @@ async fn try_mint(
         code: text.to_owned(),
         status: CodeStatus::Active,
         stripe_id: None,
+        stripe_active: None,
+        stripe_reason: None,
+        stripe_seen_at: None,
+        batch: None,
+        batch_row: None,
         created_at: domain.clock.now(),
     };
     let txn = domain.db.begin().await?;
@@ -181,15 +186,12 @@ async fn try_mint(
         code: None,
     };
     minting::check(domain, &txn, Minter::of(actor)?, scope, &again).await?;
-    let inserted = code::Entity::insert(code.clone().into_active_model())
-        .exec_without_returning(&txn)
-        .await;
-    if let Err(error) = inserted {
-        return match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => Ok(Minted::Taken),
-            _ => Err(error.into()),
-        };
+    if !taken::take_in_txn(&txn, &domain.clock, scope, text, code.id).await? {
+        return Ok(Minted::Taken);
     }
+    code::Entity::insert(code.clone().into_active_model())
+        .exec_without_returning(&txn)
+        .await?;
     let call = creation(&code, coupon);
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     let entry = audit::Entry::created("code.minted", code.id, &code)?;
@@ -198,6 +200,7 @@ async fn try_mint(
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        taken::release_in_txn(&txn, code.id).await?;
         code::Entity::delete_by_id(code.id).exec(&txn).await?;
         let entry = audit::Entry::removed("code.refused_by_stripe", code.id, &code)?;
         let entry = entry.with("reason", refusal.message.clone());

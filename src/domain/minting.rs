@@ -1,12 +1,12 @@
 //! Who may mint on what. The switches that decide it are the coupon's, the campaign's and the affiliate's own standing.
 
 use entity::{
-    affiliate, campaign, code, coupon,
+    affiliate, campaign, coupon,
     id::{AffiliateId, CouponId},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
-use super::{Domain, affiliates, campaigns, code_text, codes, codes::MintCode, tenancy};
+use super::{Domain, affiliates, campaigns, codes, codes::MintCode, tenancy};
 use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
@@ -157,26 +157,4 @@ pub(super) async fn require_live_coupon(
     };
     require_not_expired(domain, &coupon, field)?;
     Ok(coupon)
-}
-
-/// The first free numbered form of a generated code, from a number on.
-pub(super) async fn next_free(domain: &Domain, scope: &Scope, base: &str, from: usize) -> Result<(String, usize)> {
-    let taken: Vec<String> = code::Entity::find()
-        .select_only()
-        .column(code::Column::Code)
-        .filter(code::Column::BrandId.eq(scope.brand))
-        .filter(code::Column::Livemode.eq(scope.livemode))
-        .filter(
-            sea_orm::Condition::any()
-                .add(code::Column::Code.eq(base))
-                .add(code::Column::Code.starts_with(format!("{base}-"))),
-        )
-        .into_tuple()
-        .all(domain.db.reader())
-        .await?;
-    let taken: std::collections::HashSet<String> = taken.into_iter().collect();
-    let free = (from..).map(|number| (code_text::numbered(base, number), number));
-    free.into_iter()
-        .find(|(text, _)| !taken.contains(text))
-        .ok_or_else(|| Error::Internal("no free number".into()))
 }

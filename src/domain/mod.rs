@@ -27,6 +27,7 @@ pub mod page;
 pub mod plans;
 pub mod replay;
 pub mod stats;
+mod taken;
 pub mod tenancy;
 
 use std::sync::Arc;

@@ -181,7 +181,7 @@ fn hold(facts: &Facts) {
 /// Every code is one of ours.
 fn evidence(facts: &Facts) -> Evidence {
     let ours = super::facts::evidence();
-    let code = ours.into_values().next().unwrap();
+    let code = ours.codes.into_values().next().unwrap();
     let ids = facts.promotion_code_ids().into_iter();
     ids.map(|id| (id.to_owned(), code.clone())).collect()
 }

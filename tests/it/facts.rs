@@ -124,7 +124,7 @@ pub fn evidence() -> Evidence {
         campaign_id: Uuid::from_u128(9).into(),
         rules: vec![rule.clone()],
     };
-    Evidence::from([
+    Evidence::from_iter([
         ("promo_sarah".to_owned(), code(1, "SARAH20")),
         ("promo_bob".to_owned(), code(2, "BOB30")),
     ])

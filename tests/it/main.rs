@@ -76,4 +76,5 @@ mod tenancy_walk;
 mod thin;
 mod tokens;
 mod updates;
+mod upgrades;
 mod webhooks;

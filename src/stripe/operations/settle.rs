@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
+    campaign_code,
     code::{self, CodeStatus},
     coupon,
     id::{BrandId, CodeId},
+    promotion_code,
     stripe_operation::{self, OperationKind, OperationStatus},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
-    sea_query::{Expr, LockType},
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    sea_query::{Expr, LockType, OnConflict},
 };
 use uuid::Uuid;
 
@@ -17,7 +19,10 @@ use super::{Operations, Outcome};
 use crate::{
     auth::Actor,
     directory::Name,
-    domain::{Outbox, audit, owed},
+    domain::{
+        Outbox, audit,
+        owed::{self, Call},
+    },
     error::{Error, Result},
 };
 
@@ -139,22 +144,37 @@ async fn keep_id_in_txn(
     operation: &stripe_operation::Model,
     stripe_id: String,
 ) -> Result<(), Error> {
-    match (operation.kind, operation.code_id) {
-        (OperationKind::CreateCoupon, _) => {
-            coupon::Entity::update_many()
-                .col_expr(coupon::Column::StripeId, Expr::value(stripe_id))
-                .filter(coupon::Column::Id.eq(operation.coupon_id))
-                .exec(txn)
-                .await?;
+    match serde_json::from_str(&operation.params)? {
+        Call::CreateCoupon { id, .. } => {
+            let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
+            let with_id = coupons.col_expr(coupon::Column::StripeId, Expr::value(stripe_id));
+            with_id.exec(txn).await?;
         }
-        (OperationKind::CreatePromotionCode, Some(id)) => {
-            code::Entity::update_many()
-                .col_expr(code::Column::StripeId, Expr::value(stripe_id))
-                .filter(code::Column::Id.eq(id))
-                .exec(txn)
-                .await?;
+        Call::CreatePromotionCode { id, code, .. } => {
+            // What the code is called now: an older name's promotion code is one more of it.
+            let codes = code::Entity::update_many().filter(code::Column::Id.eq(id));
+            let current = codes.filter(code::Column::Code.eq(&code));
+            let with_id = current.col_expr(code::Column::StripeId, Expr::value(&stripe_id));
+            with_id.exec(txn).await?;
+            let shared = campaign_code::Entity::update_many().filter(campaign_code::Column::Id.eq(id));
+            let with_id = shared.col_expr(campaign_code::Column::StripeId, Expr::value(&stripe_id));
+            with_id.exec(txn).await?;
+            let row = promotion_code::Model {
+                brand_id: operation.brand_id,
+                livemode: operation.livemode,
+                stripe_id,
+                code,
+                code_id: id,
+                created_at: operation.created_at,
+            };
+            use promotion_code::Column::{BrandId, Livemode, StripeId};
+            let once = OnConflict::columns([BrandId, Livemode, StripeId])
+                .do_nothing()
+                .to_owned();
+            let insert = promotion_code::Entity::insert(row.into_active_model()).on_conflict(once);
+            insert.exec_without_returning(txn).await?;
         }
-        _ => {}
+        Call::RenameCoupon { .. } | Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { .. } => {}
     }
     Ok(())
 }

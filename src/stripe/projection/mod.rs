@@ -16,7 +16,7 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId},
 };
 
-use super::facts::Facts;
+use super::facts::{Discount, Facts};
 use crate::{
     domain::{
         attribution::{self, Candidate, Step},
@@ -27,12 +27,28 @@ use crate::{
 use parts::{Part, threads};
 
 /// What we know of the codes on a sale, by Stripe's promotion code id.
-pub type Evidence = BTreeMap<String, Code>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Affiliates' codes.
+    pub codes: BTreeMap<String, Code>,
+    /// Codes that a campaign's affiliates share: they are counted, and credit nobody.
+    pub shared: BTreeMap<String, CodeId>,
+}
+
+impl FromIterator<(String, Code)> for Evidence {
+    fn from_iter<T: IntoIterator<Item = (String, Code)>>(codes: T) -> Self {
+        Self {
+            codes: codes.into_iter().collect(),
+            shared: BTreeMap::new(),
+        }
+    }
+}
 
 /// A code of ours, with all that a decision looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Code {
     pub id: CodeId,
+    /// What was typed at checkout.
     pub code: String,
     pub affiliate_id: AffiliateId,
     /// In lower case.
@@ -126,10 +142,15 @@ fn project_thread(
     for part in parts {
         let at = part.occurred_at();
         let candidates = candidates(facts, evidence, part);
-        for candidate in &candidates {
-            if counted.insert(candidate.code_id) {
+        let shared = promotion_codes(facts, part).filter_map(|(id, ..)| evidence.shared.get(id));
+        for code_id in candidates
+            .iter()
+            .map(|candidate| candidate.code_id)
+            .chain(shared.copied())
+        {
+            if counted.insert(code_id) {
                 projection.redemptions.push(Redemption {
-                    code_id: candidate.code_id,
+                    code_id,
                     usage: subscription.unwrap_or(&part.name).to_owned(),
                     part: part.name.clone(),
                     occurred_at: at,
@@ -146,7 +167,7 @@ fn project_thread(
             customer_email: part.customer_email,
         });
         let Some(decision) = decision else { continue };
-        let Some(code) = evidence.get(&decision.winner.promotion_code) else {
+        let Some(code) = evidence.codes.get(&decision.winner.promotion_code) else {
             continue;
         };
         projection
@@ -158,17 +179,19 @@ fn project_thread(
     }
 }
 
+/// The promotion codes on a part, each with its discount and what that took off.
+fn promotion_codes<'a>(facts: &'a Facts, part: &'a Part<'_>) -> impl Iterator<Item = (&'a String, &'a Discount, i64)> {
+    part.discounts.iter().filter_map(|(id, off)| {
+        let discount = facts.discounts.get(*id)?;
+        Some((discount.promotion_code.as_ref()?, discount, *off))
+    })
+}
+
 /// Our codes on a part, each once, with all that it took off.
 fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candidate> {
     let mut by_code: BTreeMap<CodeId, Candidate> = BTreeMap::new();
-    for (id, off) in &part.discounts {
-        let Some(discount) = facts.discounts.get(*id) else {
-            continue;
-        };
-        let Some(promotion_code) = &discount.promotion_code else {
-            continue;
-        };
-        let Some(code) = evidence.get(promotion_code) else {
+    for (promotion_code, discount, off) in promotion_codes(facts, part) {
+        let Some(code) = evidence.codes.get(promotion_code) else {
             continue;
         };
         // A session tells of a code without its discount's start.
@@ -183,7 +206,7 @@ fn candidates(facts: &Facts, evidence: &Evidence, part: &Part<'_>) -> Vec<Candid
             discount: 0,
             start,
         });
-        candidate.discount = money::sum([candidate.discount, *off]);
+        candidate.discount = money::sum([candidate.discount, off]);
         candidate.start = candidate.start.min(start);
     }
     by_code.into_values().collect()

@@ -1,7 +1,10 @@
 //! The scratch database: what people decided, as it is, and nothing else. A temporary SQLite file, whatever the source
 //! is; dropping it removes the file.
 
-use entity::{affiliate, affiliate_status, brand, campaign, campaign_rule, code, coupon};
+use entity::{
+    affiliate, affiliate_status, brand, campaign, campaign_code, campaign_rule, code, coupon, promotion_code,
+    taken_code,
+};
 use futures_util::TryStreamExt;
 use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel};
 use tempfile::TempDir;
@@ -32,7 +35,8 @@ impl Scratch {
         Ok(Self { db, _folder: folder })
     }
 
-    /// Copies what people decided: brands, campaigns with their rules, affiliates with their history, coupons, codes.
+    /// Copies what people decided: brands, campaigns with their rules, affiliates with their history, coupons,
+    /// codes with all that they were called.
     pub(super) async fn copy_decided(&self, source: &DatabaseTransaction) -> Result<()> {
         let without_secrets = |row| brand::Model {
             stripe_secret_key: None,
@@ -45,7 +49,10 @@ impl Scratch {
         self.copy::<affiliate::Entity>(source, |row| row).await?;
         self.copy::<affiliate_status::Entity>(source, |row| row).await?;
         self.copy::<coupon::Entity>(source, |row| row).await?;
-        self.copy::<code::Entity>(source, |row| row).await
+        self.copy::<code::Entity>(source, |row| row).await?;
+        self.copy::<campaign_code::Entity>(source, |row| row).await?;
+        self.copy::<taken_code::Entity>(source, |row| row).await?;
+        self.copy::<promotion_code::Entity>(source, |row| row).await
     }
 
     async fn copy<E>(&self, source: &DatabaseTransaction, change: impl Fn(E::Model) -> E::Model) -> Result<()>

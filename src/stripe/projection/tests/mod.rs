@@ -66,7 +66,7 @@ fn evidence(status: AffiliateStatus) -> Evidence {
         campaign_id: Uuid::from_u128(3).into(),
         rules: vec![rule],
     };
-    Evidence::from([("promo_sarah".to_owned(), code)])
+    Evidence::from_iter([("promo_sarah".to_owned(), code)])
 }
 
 /// Status, refunded, earned and clawed back of the start; whether its redemption is taken off.

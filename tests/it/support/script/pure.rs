@@ -33,7 +33,7 @@ impl Telling {
         for _ in 0..4 {
             let known = self.known(&piece);
             let asking = event.as_ref().unwrap_or(&piece);
-            let wanted = needs(asking, &known, |code| evidence.contains_key(code));
+            let wanted = needs(asking, &known, |code| evidence.codes.contains_key(code));
             if wanted.is_empty() {
                 break;
             }
@@ -82,7 +82,7 @@ pub fn told(lived: &Lived, telling: &Telling, evidence: &Evidence) -> Vec<String
         let projection = projection::project(sale, evidence);
         lines.extend(projection.conversions.iter().map(|it| conversion(lived, it)));
         lines.extend(projection.redemptions.iter().map(|it| {
-            let code = evidence.values().find(|code| code.id == it.code_id).unwrap();
+            let code = evidence.codes.values().find(|code| code.id == it.code_id).unwrap();
             redemption(&code.code, lived.number(&it.part), it.refunded)
         }));
     }

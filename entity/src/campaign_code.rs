@@ -1,0 +1,37 @@
+//! A code that all affiliates of a campaign share, and one Stripe `promotion_code`. Who sold is told by the click alone.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{
+    code::CodeStatus,
+    id::{BrandId, CampaignId, CodeId, CouponId},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[sea_orm(table_name = "campaign_code")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: CodeId,
+    pub brand_id: BrandId,
+    pub livemode: bool,
+    pub campaign_id: CampaignId,
+    pub coupon_id: CouponId,
+    /// Upper case; unique within brand and mode, also against affiliates' codes.
+    pub code: String,
+    /// At most one of a campaign and mode is active.
+    pub status: CodeStatus,
+    /// Set once Stripe has it.
+    pub stripe_id: Option<String>,
+    /// Whether it was active at Stripe when Stripe last told of it.
+    #[serde(skip)]
+    pub stripe_active: Option<bool>,
+    /// Why it was not.
+    #[serde(skip)]
+    pub stripe_reason: Option<String>,
+    #[serde(skip)]
+    pub stripe_seen_at: Option<DateTimeUtc>,
+    pub created_at: DateTimeUtc,
+}
+
+crate::plain_table!();

@@ -1,0 +1,77 @@
+//! Texts that are taken: each belongs for ever to the code that had it first, whatever that is called now.
+
+use std::collections::BTreeSet;
+
+use entity::{id::CodeId, taken_code};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, sea_query::OnConflict,
+};
+
+use super::code_text;
+use crate::{auth::Scope, clock::Clock, error::Result};
+
+/// Takes a text for a code; whether it has it now. It may have had it before.
+pub(super) async fn take_in_txn(
+    txn: &impl ConnectionTrait,
+    clock: &Clock,
+    scope: &Scope,
+    text: &str,
+    code: CodeId,
+) -> Result<bool> {
+    let row = taken_code::Model {
+        brand_id: scope.brand,
+        livemode: scope.livemode,
+        code: text.to_owned(),
+        code_id: code,
+        created_at: clock.now(),
+    };
+    use taken_code::Column::{BrandId, Code, Livemode};
+    // Whoever takes the same text at this moment is waited for.
+    let inserted = taken_code::Entity::insert(row.into_active_model())
+        .on_conflict(OnConflict::columns([BrandId, Livemode, Code]).do_nothing().to_owned())
+        .exec_without_returning(txn)
+        .await?;
+    Ok(inserted > 0 || owner(txn, scope, text).await? == Some(code))
+}
+
+/// Gives back all texts of a code that never was.
+pub(super) async fn release_in_txn(txn: &impl ConnectionTrait, code: CodeId) -> Result<()> {
+    let texts = taken_code::Entity::delete_many().filter(taken_code::Column::CodeId.eq(code));
+    texts.exec(txn).await?;
+    Ok(())
+}
+
+/// Whose a text is.
+pub(super) async fn owner(db: &impl ConnectionTrait, scope: &Scope, text: &str) -> Result<Option<CodeId>> {
+    let key = (scope.brand, scope.livemode, text.to_owned());
+    let row = taken_code::Entity::find_by_id(key).one(db).await?;
+    Ok(row.map(|row| row.code_id))
+}
+
+/// The first free numbered form of a generated code, from a number on.
+pub(super) async fn next_free(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    base: &str,
+    from: usize,
+) -> Result<(String, usize)> {
+    let taken: Vec<String> = taken_code::Entity::find()
+        .select_only()
+        .column(taken_code::Column::Code)
+        .filter(taken_code::Column::BrandId.eq(scope.brand))
+        .filter(taken_code::Column::Livemode.eq(scope.livemode))
+        .filter(
+            sea_orm::Condition::any()
+                .add(taken_code::Column::Code.eq(base))
+                .add(taken_code::Column::Code.starts_with(format!("{base}-"))),
+        )
+        .into_tuple()
+        .all(db)
+        .await?;
+    let taken: BTreeSet<String> = taken.into_iter().collect();
+    let mut number = from;
+    while taken.contains(&code_text::numbered(base, number)) {
+        number += 1;
+    }
+    Ok((code_text::numbered(base, number), number))
+}
