@@ -33,7 +33,7 @@ pub struct UnknownCurrency;
 
 impl Currency {
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// How many decimals the major unit has: 0, 2 or 3.

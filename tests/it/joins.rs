@@ -1,8 +1,9 @@
 //! What only shows later to belong together: parts that were told under other names, and what Stripe does not have yet.
 
 use chrono::TimeDelta;
-use entity::stripe_event::{self, EventStatus};
-use sea_orm::{EntityTrait, IntoActiveModel};
+use entity::stripe_event;
+use rekomi::standin::SubscriptionSale;
+use sea_orm::EntityTrait;
 
 use crate::support::*;
 
@@ -14,26 +15,13 @@ fn altered(mut event: Value, pointer: &str, value: impl Into<Value>) -> Value {
     event
 }
 
-/// Puts invoices into the inbox in one transaction, so that they are folded together.
-async fn store_together<const N: usize>(app: &TestApp, events: [&Value; N]) {
-    let like = stripe_event::Entity::find().one(app.db()).await.unwrap().unwrap();
-    let rows = events.map(|event| {
-        let row = stripe_event::Model {
-            id: app.clock.new_id().into(),
-            stripe_id: event["id"].as_str().unwrap().to_owned(),
-            kind: "invoice.paid".to_owned(),
-            body: event.to_string().into_bytes(),
-            status: EventStatus::Pending,
-            ..like.clone()
-        };
-        row.into_active_model()
-    });
-    let txn = app.instance.app.db.begin().await.unwrap();
-    stripe_event::Entity::insert_many(rows)
-        .exec_without_returning(&txn)
-        .await
-        .unwrap();
-    txn.commit().await.unwrap();
+/// A sale whose start and whose first invoice do not name each other: that start, and that invoice.
+fn apart(app: &TestApp, shape: Shape) -> (SubscriptionSale, Value, Value) {
+    let sale = app.sale().promo(app.promo("SARAH20")).build();
+    let start = sale.subscription_created(shape);
+    let start = altered(start, "/data/object/latest_invoice", Value::Null);
+    let invoice = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
+    (sale, start, invoice)
 }
 
 both! {
@@ -66,14 +54,8 @@ both! {
 
     async fn of_two_that_turn_out_to_be_one_the_older_stays(app: &TestApp) {
         let stage = app.stage().await;
-        let sale = app.sale().promo(app.promo("SARAH20")).build();
         let shape = Shape::V2020_08_27;
-        let alone = altered(
-            sale.subscription_created(shape),
-            "/data/object/latest_invoice",
-            Value::Null,
-        );
-        let quote = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
+        let (sale, alone, quote) = apart(app, shape);
         app.deliver([&alone]).await;
         app.deliver([&quote]).await;
         let [older, younger] = app.ana().conversions().await.try_into().unwrap();
@@ -156,14 +138,8 @@ both! {
 
     async fn what_a_joined_conversion_had_earned_is_not_taken_back_before_it_was_due(app: &TestApp) {
         let stage = app.stage().await;
-        let sale = app.sale().promo(app.promo("SARAH20")).build();
         let shape = Shape::V2020_08_27;
-        let alone = altered(
-            sale.subscription_created(shape),
-            "/data/object/latest_invoice",
-            Value::Null,
-        );
-        let quote = altered(sale.invoice_paid(shape), "/data/object/billing_reason", "quote_accept");
+        let (sale, alone, quote) = apart(app, shape);
         app.deliver([&alone, &quote]).await;
         let on_hold = ("800 USD".to_owned(), "0 USD".to_owned());
         assert_eq!(app.ana().balance(&stage.sarah).await, on_hold);
@@ -180,8 +156,7 @@ both! {
         app.deliver([&session]).await;
         let first = sale.invoice_paid(shape).unwrap();
         let second = altered(first.clone(), "/data/object/id", "in_second");
-        store_together(app, [&first, &second]).await;
-        app.settle().await;
+        app.deliver_at_once(&[first, second]).await;
         assert_eq!(app.told().await, ["ONE_OFF PENDING sarah SARAH20 4000 USD, commission 800"; 2]);
         assert_eq!(app.parked().await, Vec::<String>::new());
     }
