@@ -1,4 +1,4 @@
-//! A code that all affiliates of a campaign share, and one Stripe `promotion_code`. Who sold is told by the click alone.
+//! The code that all affiliates of a campaign share, one for each mode. Who sold is told by the click alone.
 
 use sea_orm::entity::prelude::*;
 
@@ -17,11 +17,11 @@ pub struct Model {
     pub livemode: bool,
     pub campaign_id: CampaignId,
     pub coupon_id: CouponId,
-    /// Upper case; unique within brand and mode, also against affiliates' codes.
+    /// Upper case; unique within brand and mode, also against affiliates' codes. It changes, and so does the coupon.
     pub code: String,
-    /// At most one of a campaign and mode is active.
+    /// Inactive when it was taken away.
     pub status: CodeStatus,
-    /// Set once Stripe has it.
+    /// Of the newest promotion code that Stripe has of it.
     pub stripe_id: Option<String>,
     /// Whether it was active at Stripe when Stripe last told of it.
     #[serde(skip)]

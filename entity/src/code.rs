@@ -23,7 +23,7 @@ pub struct Model {
     /// Upper case, what it is called now; unique within brand and mode, also against what codes were called before.
     pub code: String,
     pub status: CodeStatus,
-    /// Of what it is called now; set once Stripe has it.
+    /// Of the newest promotion code that Stripe has of it.
     pub stripe_id: Option<String>,
     /// Whether it was active at Stripe when Stripe last told of it.
     #[serde(skip)]

@@ -24,7 +24,7 @@ CREATE TABLE campaign_code (
   created_at TIME NOT NULL
 ) STRICT_TABLE;
 
-CREATE UNIQUE INDEX campaign_code_current ON campaign_code (campaign_id, livemode) WHERE status = 'active';
+CREATE UNIQUE INDEX campaign_code_of_campaign ON campaign_code (campaign_id, livemode);
 CREATE INDEX campaign_code_of_brand ON campaign_code (brand_id, livemode, id);
 CREATE INDEX campaign_code_of_coupon ON campaign_code (coupon_id, id);
 

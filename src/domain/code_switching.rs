@@ -26,7 +26,7 @@ use crate::{
 /// `NOT_FOUND` on `id`.
 pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
     actor.require(Operation::ManageCodes)?;
-    let (code, operation) = set_active(domain, actor, id, false, None).await?;
+    let (code, operation) = set_active(domain, actor, id, Switch::Off).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
@@ -48,8 +48,8 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let coupon = minting::require_live_coupon(domain, domain.db.reader(), scope, code.coupon_id, "id").await?;
     // A code that Stripe refused is not there to be switched on: it is made anew.
-    let anew = owed::creation_failed(domain.db.reader(), id).await?.then_some(&coupon);
-    let (code, operation) = set_active(domain, actor, id, true, anew).await?;
+    let anew = code.stripe_id.is_none() && owed::creation_failed(domain.db.reader(), id).await?;
+    let (code, operation) = set_active(domain, actor, id, Switch::On { coupon: &coupon, anew }).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
@@ -68,42 +68,48 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
 }
 
+enum Switch<'a> {
+    Off,
+    On { coupon: &'a coupon::Model, anew: bool },
+}
+
 /// Writes the new status with what it owes; the operation is given where it can be tried at once.
 async fn set_active(
     domain: &Domain,
     actor: &Actor,
     id: CodeId,
-    active: bool,
-    anew: Option<&coupon::Model>,
+    switch: Switch<'_>,
 ) -> Result<(code::Model, Option<uuid::Uuid>)> {
     let scope = &actor.scope;
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
+    let (status, action) = match switch {
+        Switch::Off => (CodeStatus::Inactive, "code.deactivated"),
+        Switch::On { coupon, .. } => {
+            // The coupon before the code, as whoever deletes it does.
+            minting::hold_coupon(&txn, scope, coupon.id).await?;
+            minting::require_live_coupon(domain, &txn, scope, coupon.id, "id").await?;
+            (CodeStatus::Active, "code.reactivated")
+        }
+    };
     let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
     let row = row.one(&txn).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    let status = if active {
-        CodeStatus::Active
-    } else {
-        CodeStatus::Inactive
-    };
     if code.status == status {
         return Ok((code, None));
-    }
-    let coupon = code.coupon_id;
-    if active {
-        minting::hold_coupon(&txn, scope, coupon).await?;
-        minting::require_live_coupon(domain, &txn, scope, coupon, "id").await?;
     }
     let mut change: code::ActiveModel = code.clone().into();
     change.status = Set(status);
     let (before, code) = (code, change.update(&txn).await?);
-    let action = if active { "code.reactivated" } else { "code.deactivated" };
     let entry = audit::Entry::changed(action, id, &before, &code)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-    let call = match anew {
-        Some(coupon) => creation(&code, coupon),
-        None => Call::SetPromotionCodeActive { id, coupon, active },
+    let call = match switch {
+        Switch::On { coupon, anew: true } => creation(&code, coupon.max_redemptions_per_code),
+        _ => Call::SetPromotionCodeActive {
+            id,
+            coupon: code.coupon_id,
+            active: status == CodeStatus::Active,
+        },
     };
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     txn.commit().await?;

@@ -1,4 +1,5 @@
-//! Affiliate codes: reading them, and minting, given or generated. `code_switching` switches them off and on.
+//! Affiliate codes: reading them, and minting, given or generated. `code_switching` switches them off and on, and
+//! `code_renaming` gives them another text.
 //!
 //! **Invariant.** A code's text is unique within brand and mode, also against what codes were called before: the key of
 //! `taken_code` says so, not a look before the leap.
@@ -10,7 +11,7 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, CouponId},
     stripe_operation,
 };
-use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select};
 
 use super::{
     Attempt, Domain, Refusal, audit,
@@ -103,18 +104,25 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
         let base = generated(&affiliate.name, &coupon);
         return mint_generated(domain, actor, &coupon, affiliate.id, &base, connected).await;
     };
-    let text = code_text::normalized(given).ok_or_else(|| {
-        let message = "A code has 3 to 32 characters of A-Z, 0-9, - and _.";
-        Error::user(UserErrorCode::Invalid, &["code"], message)
-    })?;
+    let text = checked(given)?;
     match try_mint(domain, actor, &coupon, affiliate.id, &text, connected).await? {
         Minted::Code(code) => Ok(code),
-        Minted::Taken => {
-            let message = format!("The code {text} is taken.");
-            Err(Error::user(UserErrorCode::Taken, &["code"], message))
-        }
+        Minted::Taken => Err(is_taken(&text)),
         Minted::Refused(refusal) => Err(rejected(&refusal)),
     }
+}
+
+/// A given text in upper case, if it keeps the rule.
+pub(super) fn checked(given: &str) -> Result<String> {
+    code_text::normalized(given).ok_or_else(|| {
+        let message = "A code has 3 to 32 characters of A-Z, 0-9, - and _.";
+        Error::user(UserErrorCode::Invalid, &["code"], message)
+    })
+}
+
+pub(super) fn is_taken(text: &str) -> Error {
+    let message = format!("The code {text} is taken.");
+    Error::user(UserErrorCode::Taken, &["code"], message)
 }
 
 enum Minted {
@@ -192,14 +200,16 @@ async fn try_mint(
     code::Entity::insert(code.clone().into_active_model())
         .exec_without_returning(&txn)
         .await?;
-    let call = creation(&code, coupon);
+    let call = creation(&code, coupon.max_redemptions_per_code);
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     let entry = audit::Entry::created("code.minted", code.id, &code)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
         let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        // With what followed meanwhile: it may have been renamed.
+        let owed = stripe_operation::Entity::delete_many().filter(stripe_operation::Column::CodeId.eq(code.id));
+        owed.exec(&txn).await?;
         taken::release_in_txn(&txn, code.id).await?;
         code::Entity::delete_by_id(code.id).exec(&txn).await?;
         let entry = audit::Entry::removed("code.refused_by_stripe", code.id, &code)?;
@@ -213,19 +223,20 @@ async fn try_mint(
         .ok_or_else(|| Error::Internal("a new code is gone".into()))
 }
 
-pub(super) fn creation(code: &code::Model, coupon: &coupon::Model) -> Call {
+pub(super) fn creation(code: &code::Model, max_redemptions: Option<i32>) -> Call {
     Call::CreatePromotionCode {
         id: code.id,
         brand: code.brand_id,
         coupon: code.coupon_id,
-        affiliate: code.affiliate_id,
+        affiliate: Some(code.affiliate_id),
         code: code.code.clone(),
-        max_redemptions: coupon.max_redemptions_per_code,
+        max_redemptions,
+        active: code.status == CodeStatus::Active,
     }
 }
 
 /// Stripe's refusal, on the field of ours that it is about.
-fn rejected(refusal: &Refusal) -> Error {
+pub(super) fn rejected(refusal: &Refusal) -> Error {
     let field = match refusal.param.as_deref() {
         Some("promotion[coupon]" | "promotion" | "max_redemptions" | "expires_at") => "couponId",
         _ => "code",

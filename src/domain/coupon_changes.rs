@@ -11,7 +11,7 @@ use entity::{
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set, sea_query::Expr};
 
 use super::{
-    Attempt, Domain, audit,
+    Attempt, Domain, audit, campaign_codes,
     coupon_terms::MAX_NAME,
     coupons::rejected,
     owed::{self, Call},
@@ -125,6 +125,7 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Coup
         .filter(code::Column::Status.eq(CodeStatus::Active))
         .exec(&txn)
         .await?;
+    campaign_codes::end_with_coupon_in_txn(domain, &txn, actor, id).await?;
     let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
     let entry = entry.with("codesSwitchedOff", codes.rows_affected.to_string());
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;

@@ -3,7 +3,7 @@
 //! **Invariant.** The row and what it owes Stripe are written together. Deleting is a mark: codes keep attributing.
 
 use entity::{
-    code, coupon,
+    campaign_code, code, coupon,
     id::{AffiliateId, CampaignId, CouponId},
     stripe_operation,
 };
@@ -198,7 +198,8 @@ async fn undo_creation(
     let id = coupon.id;
     let txn = domain.db.begin().await?;
     let codes = code::Entity::find().filter(code::Column::CouponId.eq(id));
-    if codes.one(&txn).await?.is_none() {
+    let shared = campaign_code::Entity::find().filter(campaign_code::Column::CouponId.eq(id));
+    if codes.one(&txn).await?.is_none() && shared.one(&txn).await?.is_none() {
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         coupon::Entity::delete_by_id(id).exec(&txn).await?;
         let entry = audit::Entry::removed("coupon.refused_by_stripe", id, coupon)?;

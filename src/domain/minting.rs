@@ -1,8 +1,8 @@
 //! Who may mint on what. The switches that decide it are the coupon's, the campaign's and the affiliate's own standing.
 
 use entity::{
-    affiliate, campaign, coupon,
-    id::{AffiliateId, CouponId},
+    affiliate, campaign, code, coupon,
+    id::{AffiliateId, CampaignId, CouponId},
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
@@ -60,13 +60,64 @@ pub(super) async fn check(
         ));
     }
     if let Minter::Affiliate(_) = minter {
-        require_self_service(db, scope, &coupon).await?;
+        require_self_service(db, scope, &coupon, "couponId").await?;
     }
     if coupon.archived {
         let message = "The coupon is archived.";
         return Err(Error::user(UserErrorCode::Invalid, &["couponId"], message));
     }
     Ok((coupon, affiliate))
+}
+
+/// The coupon of a code that is to be renamed, when it may be. A manager may wherever the code can be redeemed; an
+/// affiliate where it may mint, also on an archived coupon.
+pub(super) async fn check_renaming(
+    domain: &Domain,
+    db: &impl ConnectionTrait,
+    minter: Minter,
+    scope: &Scope,
+    code: &code::Model,
+) -> Result<coupon::Model> {
+    let coupon = require_live_coupon(domain, db, scope, code.coupon_id, "id").await?;
+    let Minter::Affiliate(own) = minter else {
+        return Ok(coupon);
+    };
+    let affiliate = affiliates::find(db, scope, own).await?;
+    let affiliate = affiliate.ok_or_else(|| Error::not_found(&["id"]))?;
+    if !codes::is_approved(affiliate.status) {
+        let message = "The affiliate is not approved.";
+        return Err(Error::user(UserErrorCode::AffiliateNotApproved, &["id"], message));
+    }
+    let left_out = !affiliates::is_in(db, own, coupon.campaign_id).await?;
+    if left_out || coupon.affiliate_id.is_some_and(|only| only != own) {
+        return Err(no_self_service("id"));
+    }
+    require_self_service(db, scope, &coupon, "id").await?;
+    Ok(coupon)
+}
+
+/// The coupon for a campaign's shared code, when it may have one.
+pub(super) async fn check_shared(
+    domain: &Domain,
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: Option<CouponId>,
+    campaign: CampaignId,
+) -> Result<coupon::Model> {
+    let field = "couponId";
+    let coupon = coupon(db, scope, id.ok_or_else(|| Error::not_found(&[field]))?, field).await?;
+    let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &[field], message));
+    if coupon.campaign_id != campaign {
+        return invalid("The coupon is another campaign's.");
+    }
+    if coupon.affiliate_id.is_some() {
+        return invalid("The coupon is exclusive to an affiliate.");
+    }
+    if coupon.archived {
+        return invalid("The coupon is archived.");
+    }
+    require_not_expired(domain, &coupon, field)?;
+    Ok(coupon)
 }
 
 /// Holds all that decides whether a code may be minted as it is, until the end of the transaction. Mints of one coupon do
@@ -113,14 +164,23 @@ async fn affiliate(
 }
 
 /// The coupon's switch and the campaign's.
-async fn require_self_service(db: &impl ConnectionTrait, scope: &Scope, coupon: &coupon::Model) -> Result<()> {
+async fn require_self_service(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    coupon: &coupon::Model,
+    field: &'static str,
+) -> Result<()> {
     let campaign: Option<campaign::Model> = campaigns::find(db, scope, coupon.campaign_id).await?;
     let open = campaign.is_some_and(|campaign| campaign.affiliates_can_manage_codes);
     if coupon.allow_affiliate_self_mint && open {
         return Ok(());
     }
-    let message = "Affiliates do not mint codes of their own here.";
-    Err(Error::user(UserErrorCode::SelfMintDisabled, &["couponId"], message))
+    Err(no_self_service(field))
+}
+
+fn no_self_service(field: &'static str) -> Error {
+    let message = "Affiliates do not manage codes of their own here.";
+    Error::user(UserErrorCode::SelfMintDisabled, &[field], message)
 }
 
 /// The brand's coupon, if it is not deleted. Whether the caller may know of it is still to be checked.

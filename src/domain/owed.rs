@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
-    id::{BrandId, CodeId, CouponId},
+    id::{AffiliateId, BrandId, CodeId, CouponId},
     stripe_operation::{self, OperationKind, OperationStatus},
 };
 use sea_orm::{
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Domain, Refusal};
-use crate::{auth::Scope, error::Result};
+use crate::{auth::Scope, clock::Clock, error::Result};
 
 /// How long the first try, made by the mutation itself, keeps the workers off.
 const FIRST_TRY: TimeDelta = TimeDelta::seconds(10);
@@ -49,16 +49,30 @@ pub enum Call {
         id: CodeId,
         brand: BrandId,
         coupon: CouponId,
-        affiliate: entity::id::AffiliateId,
+        /// None has a campaign's code.
+        affiliate: Option<AffiliateId>,
         code: String,
         max_redemptions: Option<i32>,
+        /// Whether it can be redeemed at once.
+        #[serde(default = "at_once")]
+        active: bool,
     },
-    /// Switches a promotion code on or off.
+    /// Switches the promotion code that a code has by then on or off.
     SetPromotionCodeActive {
         id: CodeId,
         coupon: CouponId,
         active: bool,
     },
+    /// Switches off a promotion code that another one of the same code has replaced.
+    RetirePromotionCode {
+        id: CodeId,
+        coupon: CouponId,
+        promotion_code: String,
+    },
+}
+
+const fn at_once() -> bool {
+    true
 }
 
 impl Call {
@@ -68,16 +82,18 @@ impl Call {
             Self::RenameCoupon { .. } => OperationKind::UpdateCoupon,
             Self::DeleteCoupon { .. } => OperationKind::DeleteCoupon,
             Self::CreatePromotionCode { .. } => OperationKind::CreatePromotionCode,
-            Self::SetPromotionCodeActive { .. } => OperationKind::UpdatePromotionCode,
+            Self::SetPromotionCodeActive { .. } | Self::RetirePromotionCode { .. } => {
+                OperationKind::UpdatePromotionCode
+            }
         }
     }
 
     fn concerns(&self) -> (CouponId, Option<CodeId>) {
         match self {
             Self::CreateCoupon { id, .. } | Self::RenameCoupon { id, .. } | Self::DeleteCoupon { id } => (*id, None),
-            Self::CreatePromotionCode { id, coupon, .. } | Self::SetPromotionCodeActive { id, coupon, .. } => {
-                (*coupon, Some(*id))
-            }
+            Self::CreatePromotionCode { id, coupon, .. }
+            | Self::SetPromotionCodeActive { id, coupon, .. }
+            | Self::RetirePromotionCode { id, coupon, .. } => (*coupon, Some(*id)),
         }
     }
 }
@@ -90,8 +106,30 @@ pub(super) async fn owe_in_txn(
     call: &Call,
     connected: bool,
 ) -> Result<Uuid> {
-    let now = domain.clock.now();
-    let id = domain.clock.new_id();
+    let leased_until = connected.then(|| domain.clock.now() + FIRST_TRY);
+    let status = if connected {
+        OperationStatus::Pending
+    } else {
+        OperationStatus::Disabled
+    };
+    insert_in_txn(txn, &domain.clock, scope, call, status, leased_until).await
+}
+
+/// Writes down a call that follows from another one; the worker makes it.
+pub async fn owe_next_in_txn(txn: &impl ConnectionTrait, clock: &Clock, scope: &Scope, call: &Call) -> Result<Uuid> {
+    insert_in_txn(txn, clock, scope, call, OperationStatus::Pending, None).await
+}
+
+async fn insert_in_txn(
+    txn: &impl ConnectionTrait,
+    clock: &Clock,
+    scope: &Scope,
+    call: &Call,
+    status: OperationStatus,
+    leased_until: Option<DateTime<Utc>>,
+) -> Result<Uuid> {
+    let now = clock.now();
+    let id = clock.new_id();
     let (coupon_id, code_id) = call.concerns();
     let row = stripe_operation::Model {
         id,
@@ -101,14 +139,10 @@ pub(super) async fn owe_in_txn(
         coupon_id,
         code_id,
         params: serde_json::to_string(call)?,
-        status: if connected {
-            OperationStatus::Pending
-        } else {
-            OperationStatus::Disabled
-        },
+        status,
         attempts: 0,
         next_attempt_at: now,
-        leased_until: connected.then(|| now + FIRST_TRY),
+        leased_until,
         last_error: None,
         key_generation: 0,
         created_at: now,
@@ -147,8 +181,12 @@ pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
         .iter()
         .filter(|operation| creates(operation.kind))
         .max_by_key(|operation| operation.id);
+    let made =
+        |operation: &stripe_operation::Model| creates(operation.kind) && operation.status == OperationStatus::Done;
     // What was never made cannot have been changed since.
-    let unmade = creation.filter(|operation| operation.status == OperationStatus::Failed);
+    let unmade = creation
+        .filter(|operation| operation.status == OperationStatus::Failed)
+        .filter(|_| !operations.iter().any(made));
     let last = unmade.or(operations.iter().max_by_key(|operation| operation.id));
     let owed = operations
         .iter()
@@ -205,6 +243,16 @@ pub(super) async fn creation_failed(db: &impl ConnectionTrait, code: CodeId) -> 
     Ok(last.is_some_and(|operation| operation.status == OperationStatus::Failed))
 }
 
+/// Whether a code is to be made under another text after an operation.
+pub(super) async fn creation_follows(db: &impl ConnectionTrait, code: CodeId, operation: Uuid) -> Result<bool> {
+    let later = stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::CodeId.eq(code))
+        .filter(stripe_operation::Column::Kind.eq(OperationKind::CreatePromotionCode))
+        .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]))
+        .filter(stripe_operation::Column::Id.gt(operation));
+    Ok(later.one(db).await?.is_some())
+}
+
 /// Marks an operation as refused for good.
 pub async fn fail_in_txn(txn: &impl ConnectionTrait, operation: Uuid, reason: &str) -> Result<()> {
     stripe_operation::Entity::update_many()
@@ -218,4 +266,21 @@ pub async fn fail_in_txn(txn: &impl ConnectionTrait, operation: Uuid, reason: &s
         .exec(txn)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_release_has_written_down_is_still_read() {
+        let old = r#"{"create_promotion_code":{"id":"cod_01900000000070008000000000000001",
+            "brand":"brd_01900000000070008000000000000002","coupon":"cpn_01900000000070008000000000000003",
+            "affiliate":"aff_01900000000070008000000000000004","code":"SARAH20","max_redemptions":50}}"#;
+        let read: Call = serde_json::from_str(old).unwrap();
+        let Call::CreatePromotionCode { affiliate, active, .. } = &read else {
+            panic!("{read:?}");
+        };
+        assert!(affiliate.is_some() && *active);
+    }
 }

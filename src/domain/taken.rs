@@ -41,6 +41,13 @@ pub(super) async fn release_in_txn(txn: &impl ConnectionTrait, code: CodeId) -> 
     Ok(())
 }
 
+/// Gives back a text that its code never had at Stripe.
+pub(super) async fn give_back_in_txn(txn: &impl ConnectionTrait, scope: &Scope, text: &str) -> Result<()> {
+    let key = (scope.brand, scope.livemode, text.to_owned());
+    taken_code::Entity::delete_by_id(key).exec(txn).await?;
+    Ok(())
+}
+
 /// Whose a text is.
 pub(super) async fn owner(db: &impl ConnectionTrait, scope: &Scope, text: &str) -> Result<Option<CodeId>> {
     let key = (scope.brand, scope.livemode, text.to_owned());

@@ -2,7 +2,7 @@
 //! or REST. A test sees to it that no resolver or handler goes round.
 
 use entity::{
-    affiliate, affiliate_campaign, api_key, audit_entry, campaign, code, conversion, coupon, feed_event,
+    affiliate, affiliate_campaign, api_key, audit_entry, campaign, campaign_code, code, conversion, coupon, feed_event,
     id::AffiliateId, stripe_event,
 };
 use sea_orm::{
@@ -113,6 +113,22 @@ impl Owned for coupon::Entity {
                 .add(Condition::any().add(shared).add(coupon::Column::AffiliateId.eq(own)))
         });
         Condition::all().add(coupon::Column::DeletedAt.is_null()).add(own)
+    }
+}
+
+impl Owned for campaign_code::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            campaign_code::Column::BrandId.eq(scope.brand),
+            campaign_code::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    /// An affiliate sees those of its campaigns.
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |own| {
+            all_of([campaign_code::Column::CampaignId.in_subquery(campaigns_of(own))])
+        })
     }
 }
 

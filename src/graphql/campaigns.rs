@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
-use entity::{campaign, campaign_rule, id::CampaignId};
+use entity::{campaign, campaign_code, campaign_rule, code::CodeStatus, id::CampaignId};
 use rust_decimal::Decimal;
 
 use super::{
-    errors::UserError,
+    coupons::StripeSync,
+    errors::{UserError, graphql_error},
     loaders::Loaders,
-    scalars::{Money, MoneyInput, present},
+    scalars::{Money, MoneyInput, id, present},
 };
 use crate::{
     domain::campaigns::{CommissionInput, CreateCampaign, UpdateCampaign},
@@ -46,6 +47,10 @@ pub struct Campaign {
 impl Campaign {
     async fn rule(&self) -> async_graphql::Result<Arc<campaign_rule::Model>> {
         present(self.loaders.rule(self.row.id).await, "rule")
+    }
+
+    async fn shared(&self) -> async_graphql::Result<Option<Arc<campaign_code::Model>>> {
+        self.loaders.campaign_code(self.row.id).await.map_err(graphql_error)
     }
 }
 
@@ -106,6 +111,30 @@ impl Campaign {
     /// How long a commission is held before it is due. Days.
     async fn hold_days(&self) -> async_graphql::Result<i32> {
         Ok(self.rule().await?.hold_days)
+    }
+
+    /// The code that all its affiliates share, in the mode of your token; null when it has none.
+    async fn campaign_code(&self) -> async_graphql::Result<Option<String>> {
+        let shared = self.shared().await?.filter(|row| row.status == CodeStatus::Active);
+        Ok(shared.map(|row| row.code.clone()))
+    }
+
+    /// How many redemptions of the shared code stand now, whatever it was called.
+    async fn campaign_code_redemption_count(&self) -> async_graphql::Result<i32> {
+        let Some(row) = self.shared().await? else {
+            return Ok(0);
+        };
+        let count = self.loaders.redemptions(row.id).await.map_err(graphql_error)?;
+        Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
+    }
+
+    /// How the shared code stands with Stripe; null when there never was one.
+    async fn campaign_code_sync(&self) -> async_graphql::Result<Option<StripeSync>> {
+        let Some(row) = self.shared().await? else {
+            return Ok(None);
+        };
+        let sync = self.loaders.code_sync(row.id).await.map_err(graphql_error)?;
+        Ok(Some(StripeSync::new(sync, row.stripe_id.clone())))
     }
 }
 
@@ -198,7 +227,7 @@ impl UpdateCampaignInput {
             hold_days: self.hold_days,
             affiliates_can_manage_codes: self.affiliates_can_manage_codes,
         };
-        (super::scalars::id(&self.id), change)
+        (id(&self.id), change)
     }
 }
 

@@ -23,7 +23,7 @@ pub enum CodeStatus {
     Inactive,
 }
 
-/// What a customer types at checkout; one Stripe promotion code.
+/// What a customer types at checkout; one Stripe promotion code at a time.
 #[derive(Clone)]
 pub struct AffiliateCode {
     pub row: Arc<code::Model>,
@@ -39,7 +39,7 @@ impl AffiliateCode {
     }
 }
 
-/// What a customer types at checkout; one Stripe promotion code.
+/// What a customer types at checkout; one Stripe promotion code at a time.
 #[Object]
 impl AffiliateCode {
     /// `cod_…`
@@ -50,6 +50,13 @@ impl AffiliateCode {
     /// Upper case; unique within the brand, also against retired codes.
     async fn code(&self) -> &str {
         &self.row.code
+    }
+
+    /// What it was called before, the earliest first. Whoever types one of these is credited as if it were this one.
+    async fn former_codes(&self) -> async_graphql::Result<Vec<String>> {
+        let texts = self.loaders.texts(self.row.id).await.map_err(graphql_error)?;
+        let texts = texts.unwrap_or_default().into_iter();
+        Ok(texts.filter(|text| *text != self.row.code).collect())
     }
 
     async fn status(&self) -> CodeStatus {
@@ -110,6 +117,20 @@ impl From<MintAffiliateCodeInput> for MintCode {
     }
 }
 
+/// Another text for a code; the old one goes on attributing.
+#[derive(InputObject, Clone, Debug)]
+pub struct RenameAffiliateCodeInput {
+    id: ID,
+    /// 3 to 32 characters of A-Z, 0-9, - and _, in any case.
+    code: String,
+}
+
+impl RenameAffiliateCodeInput {
+    pub fn decode(self) -> (Option<CodeId>, String) {
+        (id(&self.id), self.code)
+    }
+}
+
 macro_rules! names_a_code {
     ($($(#[$meta:meta])* $name:ident),+) => {$(
         $(#[$meta])*
@@ -136,6 +157,13 @@ names_a_code! {
 /// The new code, or what to mend.
 #[derive(SimpleObject)]
 pub struct MintAffiliateCodePayload {
+    pub affiliate_code: Option<AffiliateCode>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The renamed code, or what to mend.
+#[derive(SimpleObject)]
+pub struct RenameAffiliateCodePayload {
     pub affiliate_code: Option<AffiliateCode>,
     pub user_errors: Vec<UserError>,
 }

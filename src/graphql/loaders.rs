@@ -7,11 +7,11 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
 use entity::{
-    affiliate, affiliate_balance, campaign, campaign_rule, code,
+    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule, code,
     code_total::{self, ALL_TIME},
     conversion, coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId, EventId},
-    ledger_entry, stripe_event, stripe_operation,
+    ledger_entry, stripe_event, stripe_operation, taken_code,
 };
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -82,6 +82,8 @@ pub struct Loaders {
     coupon_syncs: Load<CouponId, Sync>,
     codes: Load<CodeId, Arc<code::Model>>,
     code_syncs: Load<CodeId, Sync>,
+    texts: Load<CodeId, Vec<String>>,
+    campaign_codes: Load<CampaignId, Arc<campaign_code::Model>>,
     redemptions: Load<CodeId, i64>,
     event_bodies: Load<EventId, Arc<Vec<u8>>>,
 }
@@ -116,6 +118,10 @@ loads! {
     coupon_sync => coupon_syncs: CouponId => Sync,
     code => codes: CodeId => Arc<code::Model>,
     code_sync => code_syncs: CodeId => Sync,
+    /// All that a code is and was called, in order.
+    texts => texts: CodeId => Vec<String>,
+    /// The code that a campaign's affiliates share, or shared.
+    campaign_code => campaign_codes: CampaignId => Arc<campaign_code::Model>,
     redemptions => redemptions: CodeId => i64,
     /// The bytes that were signed.
     event_body => event_bodies: EventId => Arc<Vec<u8>>,
@@ -144,6 +150,8 @@ impl Loaders {
             coupon_syncs: loader!(coupon_syncs),
             codes: loader!(codes),
             code_syncs: loader!(code_syncs),
+            texts: loader!(texts),
+            campaign_codes: loader!(campaign_codes),
             redemptions: loader!(redemptions),
             event_bodies: loader!(event_bodies),
         }
@@ -181,6 +189,34 @@ by_id!(campaigns, campaign, CampaignId);
 by_id!(affiliates, affiliate, AffiliateId);
 by_id!(coupons, coupon, CouponId);
 by_id!(codes, code, CodeId);
+
+async fn campaign_codes(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<CampaignId>,
+) -> Result<HashMap<CampaignId, Arc<campaign_code::Model>>, DbErr> {
+    let rows = tenancy::referenced::<campaign_code::Entity>(&scope)
+        .filter(campaign_code::Column::CampaignId.is_in(ids))
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.campaign_id, Arc::new(row))).collect())
+}
+
+async fn texts(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, Vec<String>>, DbErr> {
+    let rows = taken_code::Entity::find()
+        .filter(taken_code::Column::BrandId.eq(scope.brand))
+        .filter(taken_code::Column::Livemode.eq(scope.livemode))
+        .filter(taken_code::Column::CodeId.is_in(ids))
+        .order_by_asc(taken_code::Column::CreatedAt)
+        .order_by_asc(taken_code::Column::Code)
+        .all(domain.db.reader())
+        .await?;
+    let mut texts: HashMap<CodeId, Vec<String>> = HashMap::new();
+    for row in rows {
+        texts.entry(row.code_id).or_default().push(row.code);
+    }
+    Ok(texts)
+}
 
 async fn rules(
     domain: Domain,

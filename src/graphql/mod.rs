@@ -5,6 +5,7 @@
 pub mod affiliates;
 pub mod api_keys;
 pub mod audit;
+pub mod campaign_codes;
 pub mod campaigns;
 pub mod codes;
 pub mod connection;

@@ -13,10 +13,14 @@ use super::{
         ApiKey, CreateApiKeyInput, CreateApiKeyPayload, RevokeApiKeyInput, RevokeApiKeyPayload, RotateApiKeyInput,
         RotateApiKeyPayload,
     },
+    campaign_codes::{
+        RemoveCampaignCodeInput, RemoveCampaignCodePayload, SetCampaignCodeInput, SetCampaignCodePayload,
+    },
     campaigns::{Campaign, CreateCampaignInput, CreateCampaignPayload, UpdateCampaignInput, UpdateCampaignPayload},
     codes::{
         AffiliateCode, DeactivateAffiliateCodeInput, DeactivateAffiliateCodePayload, MintAffiliateCodeInput,
         MintAffiliateCodePayload, ReactivateAffiliateCodeInput, ReactivateAffiliateCodePayload,
+        RenameAffiliateCodeInput, RenameAffiliateCodePayload,
     },
     context::{ContextExt, May, Requester},
     coupons::{
@@ -33,7 +37,10 @@ use super::{
 };
 use crate::{
     auth::{Actor, Operation},
-    domain::{Domain, affiliates, api_keys, campaigns, code_switching, codes, coupon_changes, coupons, replay},
+    domain::{
+        Domain, affiliates, api_keys, campaign_codes, campaigns, code_renaming, code_switching, codes, coupon_changes,
+        coupons, replay,
+    },
     error::{Error, Result},
 };
 
@@ -104,6 +111,35 @@ impl Mutation {
         .await;
         let (campaign, user_errors) = payload(done.map(node!(Campaign)))?;
         Ok(UpdateCampaignPayload { campaign, user_errors })
+    }
+
+    /// Gives a campaign the code that all its affiliates share, or another one, here and at Stripe. What it was called stays
+    /// the campaign's.
+    #[graphql(guard = "May(Operation::ManageCoupons)")]
+    async fn set_campaign_code(
+        &self,
+        ctx: &Context<'_>,
+        input: SetCampaignCodeInput,
+    ) -> async_graphql::Result<SetCampaignCodePayload> {
+        let done = call(ctx, async |domain, actor| {
+            campaign_codes::set(domain, actor, input.into()).await
+        });
+        let (campaign, user_errors) = payload(done.await.map(node!(Campaign)))?;
+        Ok(SetCampaignCodePayload { campaign, user_errors })
+    }
+
+    /// Ends the code that a campaign's affiliates share, here at once, and at Stripe as soon as it can be.
+    #[graphql(guard = "May(Operation::ManageCoupons)")]
+    async fn remove_campaign_code(
+        &self,
+        ctx: &Context<'_>,
+        input: RemoveCampaignCodeInput,
+    ) -> async_graphql::Result<RemoveCampaignCodePayload> {
+        let done = call(ctx, async |domain, actor| {
+            campaign_codes::remove(domain, actor, input.campaign_id()).await
+        });
+        let (campaign, user_errors) = payload(done.await.map(node!(Campaign)))?;
+        Ok(RemoveCampaignCodePayload { campaign, user_errors })
     }
 
     /// Creates an affiliate, in one or more campaigns.
@@ -204,6 +240,25 @@ impl Mutation {
         .await;
         let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
         Ok(MintAffiliateCodePayload {
+            affiliate_code,
+            user_errors,
+        })
+    }
+
+    /// Renames a code, here and at Stripe: a new promotion code is made, and then the old one is switched off. What the code
+    /// was called goes on attributing. An affiliate renames its own, where it may mint.
+    #[graphql(guard = "may_mint()")]
+    async fn rename_affiliate_code(
+        &self,
+        ctx: &Context<'_>,
+        input: RenameAffiliateCodeInput,
+    ) -> async_graphql::Result<RenameAffiliateCodePayload> {
+        let (id, code) = input.decode();
+        let done = call(ctx, async |domain, actor| {
+            code_renaming::rename(domain, actor, known(id)?, &code).await
+        });
+        let (affiliate_code, user_errors) = payload(done.await.map(node!(AffiliateCode)))?;
+        Ok(RenameAffiliateCodePayload {
             affiliate_code,
             user_errors,
         })

@@ -1,5 +1,7 @@
 //! The calls that are owed to Stripe, as typed requests.
 
+use std::collections::HashMap;
+
 use entity::coupon::CouponDuration;
 use stripe_client_core::{RequestBuilder, StripeRequest};
 use stripe_product::{
@@ -25,24 +27,35 @@ pub(super) fn build(call: &Call, promotion_code: Option<&str>) -> Result<Request
             affiliate,
             code,
             max_redemptions,
+            active,
         } => {
             let mut promotion = CreatePromotionCodePromotion::new(CreatePromotionCodePromotionType::Coupon);
             promotion.coupon = Some(coupon.to_string());
-            let request = CreatePromotionCode::new(promotion).code(code.as_str()).metadata([
+            let whose = affiliate.map(|affiliate| ("rekomi_affiliate_id".to_owned(), affiliate.to_string()));
+            let row = [
                 (CODE_METADATA.to_owned(), id.to_string()),
-                ("rekomi_affiliate_id".to_owned(), affiliate.to_string()),
                 ("rekomi_brand_id".to_owned(), brand.to_string()),
-            ]);
-            match max_redemptions {
-                Some(max) => request.max_redemptions(*max).build(),
-                None => request.build(),
+            ];
+            let metadata: HashMap<_, _> = row.into_iter().chain(whose).collect();
+            let mut request = CreatePromotionCode::new(promotion)
+                .code(code.as_str())
+                .metadata(metadata);
+            if let Some(max) = max_redemptions {
+                request = request.max_redemptions(*max);
             }
+            if !active {
+                request = request.active(false);
+            }
+            request.build()
         }
         Call::SetPromotionCodeActive { active, .. } => {
             let missing = || CallError::Unknown("the promotion code has no id yet".into());
             UpdatePromotionCode::new(promotion_code.ok_or_else(missing)?)
                 .active(*active)
                 .build()
+        }
+        Call::RetirePromotionCode { promotion_code, .. } => {
+            UpdatePromotionCode::new(promotion_code.as_str()).active(false).build()
         }
     })
 }

@@ -212,9 +212,16 @@ impl Stripe {
                     Err(error) => Err(error),
                 }
             }
-            Call::CreatePromotionCode { id, code, .. } => {
-                // Stripe cannot search by metadata: by code, and then the metadata compared.
-                let list = ListPromotionCode::new().code(code.as_str()).limit(100).build();
+            Call::CreatePromotionCode {
+                id, code, active: true, ..
+            } => {
+                // Stripe cannot search by metadata: by code, and then the metadata compared. One that is off is of an
+                // earlier time when our code had this text.
+                let list = ListPromotionCode::new()
+                    .code(code.as_str())
+                    .active(true)
+                    .limit(100)
+                    .build();
                 let found: List = self.send(way, list, RequestStrategy::Once).await?;
                 let ours = |object: &Object| {
                     let metadata = object.metadata.as_ref();

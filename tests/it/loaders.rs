@@ -16,12 +16,12 @@ const PAGE: &str = "conversions(first: N) { nodes { id code { code } affiliate {
 const CONVERSIONS: &str = "conversions(first: N) { totalCount edges { cursor node {
     id source status amount { amount } commission { amount } attributionTrail { rule }
     affiliate { name redemptionCount balance { amount } balanceDue { amount } }
-    campaign { name commissionPercent holdDays }
+    campaign { name commissionPercent holdDays campaignCode campaignCodeRedemptionCount campaignCodeSync { status } }
     code { code redemptionCount stripeSync { status } coupon { name stripeSync { status } campaign { name } affiliate { name } } affiliate { name } }
 } } }";
 const STATS: &str = "codeRedemptionStats(first: N) { nodes {
     redemptions revenue { amount } lastRedeemedAt code { code affiliate { name balance { amount } } coupon { name campaign { name } } } } }";
-const CODES: &str = "affiliateCodes(first: N) { nodes { code redemptionCount stripeSync { status } affiliate { name } coupon { name stripeSync { status } } } }";
+const CODES: &str = "affiliateCodes(first: N) { nodes { code formerCodes redemptionCount stripeSync { status } affiliate { name } coupon { name stripeSync { status } } } }";
 
 const EVENTS: &str = "stripeEvents(first: N) { nodes { stripeId status lastError payload } }";
 
@@ -75,7 +75,12 @@ async fn many(home: &Home, server: &Server, standin: &StandIn) {
             .coupon(&campaign, CouponSpec::default().with("affiliateId", affiliate.as_str()))
             .await;
         codes.push(format!("CODE-{number}"));
-        max.mint(&coupon, &affiliate, &codes[number + 1]).await;
+        let code = max.mint(&coupon, &affiliate, &format!("FORMER-{number}")).await;
+        let rename = json!({ "id": code, "code": codes[number + 1] });
+        max.make("renameAffiliateCode", "affiliateCode", "id", rename).await;
+        let open = max.coupon(&campaign, CouponSpec::default()).await;
+        let shared = json!({ "campaignId": campaign, "couponId": open, "code": format!("SHARED-{number}") });
+        max.make("setCampaignCode", "campaign", "id", shared).await;
     }
     let client = http();
     for number in 0..60 {

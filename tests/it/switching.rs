@@ -129,6 +129,10 @@ both! {
                 .await,
             gate
         );
+        let rename = json!({ "id": stage.code, "code": "SARAH-VIP" });
+        assert_eq!(app.max().mistakes("renameAffiliateCode", "affiliateCode", rename).await, gate);
+        let shared = json!({ "campaignId": stage.campaign, "couponId": stage.coupon, "code": "SPRING" });
+        assert_eq!(app.max().mistakes("setCampaignCode", "campaign", shared).await, gate);
         assert_eq!(app.state().await, before);
         let sale = app.sale().promo(app.promo("SARAH20")).build();
         sale.sync(&app.acme.stripe);

@@ -2,10 +2,11 @@
 
 use chrono::TimeDelta;
 use entity::{
-    code, coupon,
+    campaign_code, code, coupon,
+    id::CodeId,
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::{Operations, Outcome};
 use crate::{
@@ -24,11 +25,11 @@ impl Operations {
         let Some(way) = account.and_then(|account| account.way(operation.livemode).cloned()) else {
             return Ok(Outcome::Disabled);
         };
-        if self.has_earlier(operation).await? {
+        if self.has_earlier(operation).await? || !self.is_owed(operation).await? {
             return Ok(Outcome::Waiting);
         }
         let call: Call = serde_json::from_str(&operation.params)?;
-        let promotion_code = match self.prepare(operation).await? {
+        let promotion_code = match self.prepare(operation, &call).await? {
             Ready::Go(promotion_code) => promotion_code,
             Ready::Wait => return Ok(Outcome::Waiting),
             Ready::NothingThere => return Ok(Outcome::Done(None)),
@@ -37,22 +38,31 @@ impl Operations {
         Ok(self.call(operation, &call, promotion_code.as_deref(), &way).await)
     }
 
-    /// Whether an older operation on the same object is still owed.
+    /// Whether an older operation on the same object is still owed. A campaign's code may have had another coupon.
     async fn has_earlier(&self, operation: &stripe_operation::Model) -> Result<bool> {
         let same = match operation.code_id {
-            Some(code) => stripe_operation::Column::CodeId.eq(code),
-            None => stripe_operation::Column::CodeId.is_null(),
+            Some(code) => Condition::all().add(stripe_operation::Column::CodeId.eq(code)),
+            None => Condition::all()
+                .add(stripe_operation::Column::CodeId.is_null())
+                .add(stripe_operation::Column::CouponId.eq(operation.coupon_id)),
         };
         let earlier = stripe_operation::Entity::find()
-            .filter(stripe_operation::Column::CouponId.eq(operation.coupon_id))
             .filter(same)
             .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]))
             .filter(stripe_operation::Column::Id.lt(operation.id));
         Ok(earlier.one(self.db.reader()).await?.is_some())
     }
 
+    /// Whether it was not taken back while it waited for its turn, with what it followed from.
+    async fn is_owed(&self, operation: &stripe_operation::Model) -> Result<bool> {
+        let row = stripe_operation::Entity::find_by_id(operation.id)
+            .one(self.db.reader())
+            .await?;
+        Ok(row.is_some_and(|row| matches!(row.status, OperationStatus::Pending | OperationStatus::Disabled)))
+    }
+
     /// What has to be at Stripe before the call makes sense.
-    async fn prepare(&self, operation: &stripe_operation::Model) -> Result<Ready> {
+    async fn prepare(&self, operation: &stripe_operation::Model, call: &Call) -> Result<Ready> {
         let db = self.db.reader();
         let coupon = coupon::Entity::find_by_id(operation.coupon_id).one(db).await?;
         let on_stripe = coupon.is_some_and(|coupon| coupon.stripe_id.is_some());
@@ -60,15 +70,26 @@ impl Operations {
             (OperationKind::CreateCoupon, _) => Ready::Go(None),
             (OperationKind::UpdateCoupon | OperationKind::DeleteCoupon, _) if !on_stripe => Ready::NothingThere,
             (OperationKind::CreatePromotionCode, _) if !on_stripe => self.without_coupon(operation).await?,
-            (OperationKind::UpdatePromotionCode, Some(code)) => {
-                let code = code::Entity::find_by_id(code).one(db).await?;
-                match code.and_then(|code| code.stripe_id) {
-                    Some(id) => Ready::Go(Some(id)),
-                    None => Ready::NothingThere,
+            (OperationKind::UpdatePromotionCode, Some(code)) => match (self.promotion_code(code).await?, call) {
+                // Its code has returned to it.
+                (Some(id), Call::RetirePromotionCode { promotion_code, .. }) if id == *promotion_code => {
+                    Ready::NothingThere
                 }
-            }
+                (Some(id), _) => Ready::Go(Some(id)),
+                (None, _) => Ready::NothingThere,
+            },
             _ => Ready::Go(None),
         })
+    }
+
+    /// Stripe's id of what a code is now, be it an affiliate's or a campaign's.
+    async fn promotion_code(&self, id: CodeId) -> Result<Option<String>> {
+        let db = self.db.reader();
+        if let Some(code) = code::Entity::find_by_id(id).one(db).await? {
+            return Ok(code.stripe_id);
+        }
+        let shared = campaign_code::Entity::find_by_id(id).one(db).await?;
+        Ok(shared.and_then(|code| code.stripe_id))
     }
 
     /// A code whose coupon Stripe does not have waits for it, unless Stripe refused the coupon.
@@ -168,7 +189,9 @@ fn retry(error: &CallError) -> Outcome {
 fn is_gone(call: &Call, refused: &Refused) -> bool {
     let goes = matches!(
         call,
-        Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { active: false, .. }
+        Call::DeleteCoupon { .. }
+            | Call::SetPromotionCodeActive { active: false, .. }
+            | Call::RetirePromotionCode { .. }
     );
     goes && refused.status == 404
 }

@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
-    campaign_code,
-    code::{self, CodeStatus},
-    coupon,
+    campaign_code, code, coupon,
     id::{BrandId, CodeId},
     promotion_code,
     stripe_operation::{self, OperationKind, OperationStatus},
@@ -20,10 +18,11 @@ use crate::{
     auth::Actor,
     directory::Name,
     domain::{
-        Outbox, audit,
+        Outbox,
         owed::{self, Call},
+        refused_codes,
     },
-    error::{Error, Result},
+    error::Result,
 };
 
 const MAX_BACKOFF_SECONDS: i64 = 30;
@@ -62,6 +61,13 @@ impl Operations {
     /// Writes down how a try ended.
     pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
         let txn = self.db.begin().await?;
+        // Somebody else may have done it meanwhile, or taken it back with its change: that stands.
+        let owed = stripe_operation::Entity::find_by_id(operation.id)
+            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
+            .lock(LockType::NoKeyUpdate);
+        if owed.one(&txn).await?.is_none() {
+            return Ok(());
+        }
         let mut row = stripe_operation::ActiveModel {
             leased_until: Set(None),
             ..Default::default()
@@ -73,14 +79,14 @@ impl Operations {
                 row.attempts = Set(attempts);
                 row.last_error = Set(None);
                 if let Some(stripe_id) = stripe_id {
-                    keep_id_in_txn(&txn, operation, stripe_id).await?;
+                    self.keep_id_in_txn(&txn, operation, stripe_id).await?;
                 }
             }
             Outcome::Refused(refused) => {
                 tracing::warn!(operation = %operation.id, reason = refused.message, "Stripe refused an operation");
                 owed::fail_in_txn(&txn, operation.id, &refused.message).await?;
                 if let (OperationKind::CreatePromotionCode, Some(id)) = (operation.kind, operation.code_id) {
-                    self.switch_off_in_txn(&txn, operation, id, &refused.message).await?;
+                    refused_codes::settle_in_txn(&txn, &self.clock, operation, id, &refused.message).await?;
                 }
             }
             Outcome::Retry { reason, new_key } => {
@@ -92,7 +98,6 @@ impl Operations {
             Outcome::Waiting => row.next_attempt_at = Set(self.clock.now() + TimeDelta::seconds(1)),
             Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
         }
-        // Only what is still owed: somebody else may have done it meanwhile, or taken it back with its change.
         stripe_operation::Entity::update_many()
             .set(row)
             .filter(stripe_operation::Column::Id.eq(operation.id))
@@ -105,31 +110,6 @@ impl Operations {
     }
 }
 
-impl Operations {
-    /// A code that Stripe will not have cannot be redeemed.
-    async fn switch_off_in_txn(
-        &self,
-        txn: &impl ConnectionTrait,
-        operation: &stripe_operation::Model,
-        id: CodeId,
-        reason: &str,
-    ) -> Result<()> {
-        let row = code::Entity::find_by_id(id)
-            .lock(LockType::NoKeyUpdate)
-            .one(txn)
-            .await?;
-        let Some(before) = row.filter(|code| code.status == CodeStatus::Active) else {
-            return Ok(());
-        };
-        let mut change: code::ActiveModel = before.clone().into();
-        change.status = Set(CodeStatus::Inactive);
-        let after = change.update(txn).await?;
-        let actor = Actor::worker(operation.brand_id, operation.livemode);
-        let entry = audit::Entry::changed("code.refused_by_stripe", id, &before, &after)?.with("reason", reason);
-        audit::record_in_txn(txn, &self.clock, &actor, entry).await
-    }
-}
-
 /// 1, 2, 4, ... seconds, up to half a minute, each shortened by up to a quarter so that many do not come at once.
 fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
     let exponent = u32::try_from(attempts - 1).unwrap_or(0).min(10);
@@ -138,43 +118,88 @@ fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
     now + TimeDelta::milliseconds(seconds * 1000 - seconds * 250 * jitter / 255)
 }
 
-/// Keeps Stripe's id with our row.
-async fn keep_id_in_txn(
+impl Operations {
+    /// Keeps Stripe's id with our row. A promotion code that it replaces is to be switched off now.
+    async fn keep_id_in_txn(
+        &self,
+        txn: &impl ConnectionTrait,
+        operation: &stripe_operation::Model,
+        stripe_id: String,
+    ) -> Result<()> {
+        match serde_json::from_str(&operation.params)? {
+            Call::CreateCoupon { id, .. } => {
+                let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
+                let with_id = coupons.col_expr(coupon::Column::StripeId, Expr::value(stripe_id));
+                with_id.exec(txn).await?;
+            }
+            Call::CreatePromotionCode { id, coupon, code, .. } => {
+                let replaced = replace_in_txn(txn, id, &stripe_id).await?;
+                insert_in_txn(txn, operation, id, code, &stripe_id).await?;
+                if let Some(promotion_code) = replaced.filter(|replaced| *replaced != stripe_id) {
+                    let scope = Actor::worker(operation.brand_id, operation.livemode).scope;
+                    let retire = Call::RetirePromotionCode {
+                        id,
+                        coupon,
+                        promotion_code,
+                    };
+                    owed::owe_next_in_txn(txn, &self.clock, &scope, &retire).await?;
+                }
+            }
+            Call::RenameCoupon { .. }
+            | Call::DeleteCoupon { .. }
+            | Call::SetPromotionCodeActive { .. }
+            | Call::RetirePromotionCode { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// Notes that a code, an affiliate's or a campaign's, is this promotion code now; the one that it was.
+async fn replace_in_txn(txn: &impl ConnectionTrait, id: CodeId, stripe_id: &str) -> Result<Option<String>> {
+    let row = code::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
+    if let Some(row) = row.one(txn).await? {
+        let mut change: code::ActiveModel = row.clone().into();
+        change.stripe_id = Set(Some(stripe_id.to_owned()));
+        // What Stripe told was of the one before.
+        change.stripe_active = Set(None);
+        change.stripe_reason = Set(None);
+        change.stripe_seen_at = Set(None);
+        change.update(txn).await?;
+        return Ok(row.stripe_id);
+    }
+    let row = campaign_code::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
+    let Some(row) = row.one(txn).await? else {
+        return Ok(None);
+    };
+    let mut change: campaign_code::ActiveModel = row.clone().into();
+    change.stripe_id = Set(Some(stripe_id.to_owned()));
+    change.stripe_active = Set(None);
+    change.stripe_reason = Set(None);
+    change.stripe_seen_at = Set(None);
+    change.update(txn).await?;
+    Ok(row.stripe_id)
+}
+
+async fn insert_in_txn(
     txn: &impl ConnectionTrait,
     operation: &stripe_operation::Model,
-    stripe_id: String,
-) -> Result<(), Error> {
-    match serde_json::from_str(&operation.params)? {
-        Call::CreateCoupon { id, .. } => {
-            let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
-            let with_id = coupons.col_expr(coupon::Column::StripeId, Expr::value(stripe_id));
-            with_id.exec(txn).await?;
-        }
-        Call::CreatePromotionCode { id, code, .. } => {
-            // What the code is called now: an older name's promotion code is one more of it.
-            let codes = code::Entity::update_many().filter(code::Column::Id.eq(id));
-            let current = codes.filter(code::Column::Code.eq(&code));
-            let with_id = current.col_expr(code::Column::StripeId, Expr::value(&stripe_id));
-            with_id.exec(txn).await?;
-            let shared = campaign_code::Entity::update_many().filter(campaign_code::Column::Id.eq(id));
-            let with_id = shared.col_expr(campaign_code::Column::StripeId, Expr::value(&stripe_id));
-            with_id.exec(txn).await?;
-            let row = promotion_code::Model {
-                brand_id: operation.brand_id,
-                livemode: operation.livemode,
-                stripe_id,
-                code,
-                code_id: id,
-                created_at: operation.created_at,
-            };
-            use promotion_code::Column::{BrandId, Livemode, StripeId};
-            let once = OnConflict::columns([BrandId, Livemode, StripeId])
-                .do_nothing()
-                .to_owned();
-            let insert = promotion_code::Entity::insert(row.into_active_model()).on_conflict(once);
-            insert.exec_without_returning(txn).await?;
-        }
-        Call::RenameCoupon { .. } | Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { .. } => {}
-    }
+    code_id: CodeId,
+    code: String,
+    stripe_id: &str,
+) -> Result<()> {
+    let row = promotion_code::Model {
+        brand_id: operation.brand_id,
+        livemode: operation.livemode,
+        stripe_id: stripe_id.to_owned(),
+        code,
+        code_id,
+        created_at: operation.created_at,
+    };
+    use promotion_code::Column::{BrandId, Livemode, StripeId};
+    let once = OnConflict::columns([BrandId, Livemode, StripeId])
+        .do_nothing()
+        .to_owned();
+    let insert = promotion_code::Entity::insert(row.into_active_model()).on_conflict(once);
+    insert.exec_without_returning(txn).await?;
     Ok(())
 }

@@ -149,8 +149,14 @@ pub fn mutations() -> Vec<Specimen> {
             "mintAffiliateCode",
             json!({ "couponId": "$coupon", "affiliateId": "$affiliate", "code": "$new_text" }),
         ),
+        mutation("renameAffiliateCode", json!({ "id": "$code", "code": "$renamed_text" })),
         mutation("deactivateAffiliateCode", json!({ "id": "$code" })),
         mutation("reactivateAffiliateCode", json!({ "id": "$code" })),
+        mutation(
+            "setCampaignCode",
+            json!({ "campaignId": "$campaign", "couponId": "$coupon", "code": "$shared_text" }),
+        ),
+        mutation("removeCampaignCode", json!({ "campaignId": "$campaign" })),
         mutation("deleteCampaignCoupon", json!({ "id": "$coupon" })),
         mutation(
             "createApiKey",

@@ -1,0 +1,131 @@
+//! Renaming a code: the row, its id and its counter stay, and what it was called goes on attributing.
+//!
+//! **Invariants.** Stripe's texts cannot change, so a new promotion code is made first, with the redemptions that remain,
+//! and only then the old one is switched off (`stripe/operations`). At each moment one of them can be redeemed, or both.
+//! A row's `stripe_id` is that of the newest promotion code that Stripe has, whatever the row is called.
+
+use entity::{
+    code,
+    code_total::{self, ALL_TIME},
+    coupon,
+    id::CodeId,
+    stripe_operation,
+};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
+
+use super::{
+    Attempt, Domain, Refusal, audit,
+    codes::{checked, creation, find, is_taken},
+    minting::{self, Minter},
+    owed, plans, taken, tenancy,
+};
+use crate::{
+    auth::{Actor, Scope},
+    error::{Error, Result, UserErrorCode},
+};
+
+/// Renames a code, here and at Stripe. A manager renames any; an affiliate its own, where it may mint on the coupon. An
+/// archived coupon's codes may be renamed, since none is added. One that is switched off stays off.
+///
+/// # Errors
+/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired;
+/// `AFFILIATE_NOT_APPROVED` and `SELF_MINT_DISABLED`; `INVALID` on `code`, also when it has no redemptions left, `TAKEN`;
+/// or `STRIPE_REJECTED` with Stripe's reason, and then nothing has changed.
+pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> Result<code::Model> {
+    let minter = Minter::of(actor)?;
+    let scope = &actor.scope;
+    plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
+    let row = find(domain, scope, id).await?;
+    let row = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    let text = checked(text)?;
+    if row.code == text {
+        return Ok(row);
+    }
+    let coupon = minting::check_renaming(domain, domain.db.reader(), minter, scope, &row).await?;
+    let connected = domain.outbox.connected(scope).await?;
+
+    let txn = domain.db.begin().await?;
+    // The coupon before the code, as whoever deletes it does; between the first look and now a switch may be thrown.
+    minting::hold(&txn, scope, &coupon, row.affiliate_id).await?;
+    minting::check_renaming(domain, &txn, minter, scope, &row).await?;
+    let before = to_change(&txn, scope, id).await?;
+    let before = before.ok_or_else(|| Error::not_found(&["id"]))?;
+    if before.code == text {
+        return Ok(before);
+    }
+    let had = taken::owner(&txn, scope, &text).await? == Some(id);
+    if !taken::take_in_txn(&txn, &domain.clock, scope, &text, id).await? {
+        return Err(is_taken(&text));
+    }
+    let left = redemptions_left(&txn, &coupon, id).await?;
+    let mut change: code::ActiveModel = before.clone().into();
+    change.code = Set(text);
+    let after = change.update(&txn).await?;
+    let call = creation(&after, left);
+    let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
+    let entry = audit::Entry::changed("code.renamed", id, &before, &after)?;
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+    txn.commit().await?;
+    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
+        let renaming = Renaming { before, after, had };
+        renaming.take_back(domain, actor, operation, &refusal).await?;
+        return Err(Error::user(UserErrorCode::StripeRejected, &["code"], refusal.message));
+    }
+    let code = find(domain, scope, id).await?;
+    code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
+}
+
+async fn to_change(txn: &DatabaseTransaction, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
+    let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
+    Ok(row.one(txn).await?)
+}
+
+/// How often a code may still be redeemed, counted over all its promotion codes; `None` for as often as one likes.
+async fn redemptions_left(db: &impl ConnectionTrait, coupon: &coupon::Model, id: CodeId) -> Result<Option<i32>> {
+    let Some(most) = coupon.max_redemptions_per_code else {
+        return Ok(None);
+    };
+    let total = code_total::Entity::find_by_id((id, ALL_TIME)).one(db).await?;
+    let used = total.map_or(0, |total| total.redemptions + total.refunded_redemptions);
+    match i32::try_from(i64::from(most) - used) {
+        Ok(left) if left > 0 => Ok(Some(left)),
+        _ => {
+            let message =
+                format!("The code has been redeemed {used} times, and its coupon allows {most}: none is left.");
+            Err(Error::user(UserErrorCode::Invalid, &["code"], message))
+        }
+    }
+}
+
+struct Renaming {
+    before: code::Model,
+    after: code::Model,
+    /// Whether the new text was the code's already, from an earlier time.
+    had: bool,
+}
+
+impl Renaming {
+    /// Undoes what Stripe refused, unless the code was renamed once more meanwhile: then the next one decides.
+    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<()> {
+        let Self { before, after, had } = self;
+        let (scope, id) = (&actor.scope, after.id);
+        let txn = domain.db.begin().await?;
+        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        let row = to_change(&txn, scope, id).await?;
+        let overtaken = owed::creation_follows(&txn, id, operation).await?;
+        if let Some(row) = row.filter(|row| row.code == after.code && !overtaken) {
+            let mut change: code::ActiveModel = row.clone().into();
+            change.code = Set(before.code);
+            let undone = change.update(&txn).await?;
+            if !had {
+                taken::give_back_in_txn(&txn, scope, &after.code).await?;
+            }
+            let entry = audit::Entry::changed("code.refused_by_stripe", id, &row, &undone)?;
+            let entry = entry.with("reason", refusal.message.clone());
+            audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+        }
+        txn.commit().await?;
+        Ok(())
+    }
+}
