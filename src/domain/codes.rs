@@ -4,30 +4,28 @@
 //! `taken_code` says so, not a look before the leap.
 
 use entity::{
-    affiliate::AffiliateStatus,
-    code::{self, CodeStatus},
-    coupon,
+    code, coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId},
-    stripe_operation,
 };
-use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select};
+use sea_orm::{PaginatorTrait, QueryFilter, Select};
+use uuid::Uuid;
 
 use super::{
-    Attempt, Domain, Refusal, audit,
+    Attempt, Domain, Refusal, code_settings,
     code_text::{self, generated},
     minting::{self, Minter},
-    owed::{self, Call},
+    new_code::{self, Minted, NewCode, exists_already},
+    owed::Call,
     page::{self, Order, Page, PageArgs},
-    plans, taken, tenancy,
+    plans, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
 };
 
-/// How many texts are tried for a generated code before giving up, and how many that Stripe has already.
-const MAX_TRIES: usize = 500;
-const MAX_REFUSALS: usize = 20;
+/// How many forms of a generated code that Stripe has already are passed over before giving up.
+pub(super) const MAX_REFUSALS: usize = 20;
 
 #[derive(Clone, Debug)]
 pub struct MintCode {
@@ -98,119 +96,97 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     let scope = &actor.scope;
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let (coupon, affiliate) = minting::check(domain, domain.db.reader(), minter, scope, &input).await?;
+    let settings = code_settings::read(domain.db.reader(), scope.brand).await?;
+    let given = input.code.as_deref().map(require_text).transpose()?;
+    if let (Minter::Affiliate(_), Some(text)) = (minter, &given) {
+        code_settings::require_free_for_affiliates(&settings, text)?;
+    }
+    let base = generated(&affiliate.name, &coupon, &settings.reserved_words);
     let connected = domain.outbox.connected(scope).await?;
-    let Some(given) = &input.code else {
-        let base = generated(&affiliate.name, &coupon);
-        return mint_generated(domain, actor, &coupon, affiliate.id, &base, connected).await;
+    let new = NewCode {
+        coupon: &coupon,
+        affiliate: affiliate.id,
+        batch: None,
+        connected,
+        tried_at_once: true,
     };
-    let text = code_text::normalized(given).ok_or_else(|| {
+    let (mut number, mut refusals) = (1, 0);
+    loop {
+        let (minted, at) = insert(domain, actor, &new, given.as_deref(), (&base, number)).await?;
+        let Attempt::Refused(refusal) = try_at_once(domain, &new, minted.operation).await else {
+            let code = find(domain, scope, minted.code.id).await?;
+            return code.ok_or_else(|| Error::Internal("a new code is gone".into()));
+        };
+        new_code::take_back(domain, actor, &minted, &refusal).await?;
+        // What Stripe has under the same text is passed over.
+        if given.is_some() || !exists_already(&refusal) || refusals == MAX_REFUSALS {
+            return Err(rejected(&refusal));
+        }
+        refusals += 1;
+        number = at + 1;
+    }
+}
+
+async fn try_at_once(domain: &Domain, new: &NewCode<'_>, operation: Uuid) -> Attempt {
+    if new.connected {
+        domain.outbox.attempt(operation).await
+    } else {
+        Attempt::Pending
+    }
+}
+
+/// A code's text as it was given.
+pub(super) fn require_text(given: &str) -> Result<String> {
+    code_text::normalized(given).ok_or_else(|| {
         let message = "A code has 3 to 32 characters of A-Z, 0-9, - and _.";
         Error::user(UserErrorCode::Invalid, &["code"], message)
-    })?;
-    match try_mint(domain, actor, &coupon, affiliate.id, &text, connected).await? {
-        Minted::Code(code) => Ok(code),
-        Minted::Taken => {
-            let message = format!("The code {text} is taken.");
-            Err(Error::user(UserErrorCode::Taken, &["code"], message))
-        }
-        Minted::Refused(refusal) => Err(rejected(&refusal)),
-    }
+    })
 }
 
-enum Minted {
-    Code(code::Model),
-    Taken,
-    Refused(Refusal),
-}
-
-/// The next free one of `SARAH20`, `SARAH20-2`, ...; what Stripe has under the same text is passed over too.
-async fn mint_generated(
+/// Makes the code of the given text, or of the next free form of the base from a number on; with that number.
+async fn insert(
     domain: &Domain,
     actor: &Actor,
-    coupon: &coupon::Model,
-    affiliate: AffiliateId,
-    base: &str,
-    connected: bool,
-) -> Result<code::Model> {
-    let mut number = 1;
-    let mut refusals = 0;
-    for _ in 0..MAX_TRIES {
-        let (text, at) = taken::next_free(domain.db.reader(), &actor.scope, base, number).await?;
-        match try_mint(domain, actor, coupon, affiliate, &text, connected).await? {
-            Minted::Code(code) => return Ok(code),
-            // Somebody was quicker: look again.
-            Minted::Taken => {}
-            Minted::Refused(refusal) if refusal.message.contains("already exists") && refusals < MAX_REFUSALS => {
-                refusals += 1;
-                number = at + 1;
-            }
-            Minted::Refused(refusal) => return Err(rejected(&refusal)),
-        }
-    }
-    let message = "No free code was found; give one.";
-    Err(Error::user(UserErrorCode::Taken, &["code"], message))
-}
-
-async fn try_mint(
-    domain: &Domain,
-    actor: &Actor,
-    coupon: &coupon::Model,
-    affiliate_id: AffiliateId,
-    text: &str,
-    connected: bool,
-) -> Result<Minted> {
-    let scope = &actor.scope;
-    let code = code::Model {
-        id: CodeId(domain.clock.new_id()),
-        brand_id: scope.brand,
-        livemode: scope.livemode,
-        coupon_id: coupon.id,
-        campaign_id: coupon.campaign_id,
-        affiliate_id,
-        code: text.to_owned(),
-        status: CodeStatus::Active,
-        stripe_id: None,
-        stripe_active: None,
-        stripe_reason: None,
-        stripe_seen_at: None,
-        batch: None,
-        batch_row: None,
-        created_at: domain.clock.now(),
-    };
+    new: &NewCode<'_>,
+    given: Option<&str>,
+    base: (&str, usize),
+) -> Result<(Minted, usize)> {
+    let (scope, minter) = (&actor.scope, Minter::of(actor)?);
     let txn = domain.db.begin().await?;
     // Between the first look and now somebody may have deleted the coupon, or thrown a switch.
-    minting::hold(&txn, scope, coupon, affiliate_id).await?;
+    minting::hold(&txn, minter, scope, new.coupon, new.affiliate).await?;
     let again = MintCode {
-        coupon_id: Some(coupon.id),
-        affiliate_id: Some(Some(affiliate_id)),
+        coupon_id: Some(new.coupon.id),
+        affiliate_id: Some(Some(new.affiliate)),
         code: None,
     };
-    minting::check(domain, &txn, Minter::of(actor)?, scope, &again).await?;
-    if !taken::take_in_txn(&txn, &domain.clock, scope, text, code.id).await? {
-        return Ok(Minted::Taken);
+    minting::check(domain, &txn, minter, scope, &again).await?;
+    let settings = code_settings::read(&txn, scope.brand).await?;
+    if let Minter::Affiliate(own) = minter {
+        code_settings::require_room_in_txn(&txn, scope, &settings, own).await?;
     }
-    code::Entity::insert(code.clone().into_active_model())
-        .exec_without_returning(&txn)
-        .await?;
-    let call = creation(&code, coupon);
-    let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
-    let entry = audit::Entry::created("code.minted", code.id, &code)?;
-    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+    let minted = match given {
+        Some(text) => new_code::insert_in_txn(&txn, domain, actor, new, text)
+            .await?
+            .map(|minted| (minted, 1))
+            .ok_or_else(|| taken(text))?,
+        None => new_code::insert_generated_in_txn(&txn, domain, actor, new, base, &settings.reserved_words)
+            .await?
+            .ok_or_else(none_free)?,
+    };
     txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        taken::release_in_txn(&txn, code.id).await?;
-        code::Entity::delete_by_id(code.id).exec(&txn).await?;
-        let entry = audit::Entry::removed("code.refused_by_stripe", code.id, &code)?;
-        let entry = entry.with("reason", refusal.message.clone());
-        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-        txn.commit().await?;
-        return Ok(Minted::Refused(refusal));
-    }
-    let code = find(domain, scope, code.id).await?;
-    code.map(Minted::Code)
-        .ok_or_else(|| Error::Internal("a new code is gone".into()))
+    Ok(minted)
+}
+
+/// That somebody has the text.
+pub(super) fn taken(text: &str) -> Error {
+    let message = format!("The code {text} is taken.");
+    Error::user(UserErrorCode::Taken, &["code"], message)
+}
+
+pub(super) fn none_free() -> Error {
+    let message = "No free code was found; give one.";
+    Error::user(UserErrorCode::Taken, &["code"], message)
 }
 
 pub(super) fn creation(code: &code::Model, coupon: &coupon::Model) -> Call {
@@ -225,15 +201,10 @@ pub(super) fn creation(code: &code::Model, coupon: &coupon::Model) -> Call {
 }
 
 /// Stripe's refusal, on the field of ours that it is about.
-fn rejected(refusal: &Refusal) -> Error {
+pub(super) fn rejected(refusal: &Refusal) -> Error {
     let field = match refusal.param.as_deref() {
         Some("promotion[coupon]" | "promotion" | "max_redemptions" | "expires_at") => "couponId",
         _ => "code",
     };
     Error::user(UserErrorCode::StripeRejected, &[field], refusal.message.clone())
-}
-
-/// Where a coupon's code may be found by the affiliate it belongs to, whether approved or not.
-pub(super) fn is_approved(status: AffiliateStatus) -> bool {
-    status == AffiliateStatus::Approved
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     id::{BrandId, CodeId, CouponId},
     stripe_operation::{self, OperationKind, OperationStatus},
@@ -82,13 +82,37 @@ impl Call {
     }
 }
 
-/// Writes down a call. Without a Stripe key it waits, `DISABLED`, until the brand has one.
+/// Writes down a call that the mutation itself tries first. Without a Stripe key it waits, `DISABLED`, until the brand
+/// has one.
 pub(super) async fn owe_in_txn(
     txn: &impl ConnectionTrait,
     domain: &Domain,
     scope: &Scope,
     call: &Call,
     connected: bool,
+) -> Result<Uuid> {
+    let leased_until = connected.then(|| domain.clock.now() + FIRST_TRY);
+    insert_in_txn(txn, domain, scope, call, connected, leased_until).await
+}
+
+/// The same for a call that is left to the worker from the first try on.
+pub(super) async fn owe_to_worker_in_txn(
+    txn: &impl ConnectionTrait,
+    domain: &Domain,
+    scope: &Scope,
+    call: &Call,
+    connected: bool,
+) -> Result<Uuid> {
+    insert_in_txn(txn, domain, scope, call, connected, None).await
+}
+
+async fn insert_in_txn(
+    txn: &impl ConnectionTrait,
+    domain: &Domain,
+    scope: &Scope,
+    call: &Call,
+    connected: bool,
+    leased_until: Option<DateTime<Utc>>,
 ) -> Result<Uuid> {
     let now = domain.clock.now();
     let id = domain.clock.new_id();
@@ -108,7 +132,7 @@ pub(super) async fn owe_in_txn(
         },
         attempts: 0,
         next_attempt_at: now,
-        leased_until: connected.then(|| now + FIRST_TRY),
+        leased_until,
         last_error: None,
         key_generation: 0,
         created_at: now,
@@ -117,6 +141,22 @@ pub(super) async fn owe_in_txn(
         .exec_without_returning(txn)
         .await?;
     Ok(id)
+}
+
+/// Leaves to the worker what nobody got round to trying first.
+pub(super) async fn leave_to_worker(domain: &Domain, operations: Vec<Uuid>) -> Result<()> {
+    let txn = domain.db.begin().await?;
+    stripe_operation::Entity::update_many()
+        .col_expr(
+            stripe_operation::Column::LeasedUntil,
+            Expr::value(None::<DateTime<Utc>>),
+        )
+        .filter(stripe_operation::Column::Id.is_in(operations))
+        .exec(&txn)
+        .await?;
+    txn.commit().await?;
+    domain.outbox.wake();
+    Ok(())
 }
 
 /// How an object stands with Stripe.

@@ -5,7 +5,7 @@ use entity::{
     brand::{self, Tier},
     id::BrandId,
 };
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, sea_query::LockType};
 
 use crate::error::{Error, Result, UserErrorCode};
 
@@ -17,10 +17,22 @@ pub fn allows_coupons(brand: &brand::Model, now: DateTime<Utc>) -> bool {
     brand.tier >= Tier::Growth || brand.trial_ends_at.is_some_and(|end| now < end)
 }
 
+/// The brand as it is, held until the end of the transaction. Those that take several texts in one transaction hold it
+/// before anything else, so that no two of them wait for each other.
+pub(super) async fn hold_brand_in_txn(txn: &impl ConnectionTrait, brand: BrandId) -> Result<brand::Model> {
+    let row = brand::Entity::find_by_id(brand).lock(LockType::NoKeyUpdate);
+    there(row.one(txn).await?)
+}
+
+/// The brand of a request is there.
+pub(super) fn there(brand: Option<brand::Model>) -> Result<brand::Model> {
+    brand.ok_or_else(|| Error::Internal("the brand is gone".into()))
+}
+
 /// Refuses when the brand's plan does not include coupons and codes.
 pub async fn require_coupons(db: &impl ConnectionTrait, brand: BrandId, now: DateTime<Utc>) -> Result<()> {
     let row = brand::Entity::find_by_id(brand).one(db).await?;
-    let brand = row.ok_or_else(|| Error::Internal(format!("the brand {brand} is gone")))?;
+    let brand = there(row)?;
     if allows_coupons(&brand, now) {
         return Ok(());
     }

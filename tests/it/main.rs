@@ -14,14 +14,17 @@ mod support;
 
 mod affiliates;
 mod api_keys;
+mod approval_mint;
 mod audit;
 mod backfill;
 mod backfill_by_command;
 mod backfill_by_itself;
 mod bodies;
+mod bulk_mint;
 mod campaigns;
 mod checkout;
 mod cli;
+mod code_settings;
 mod codes;
 mod commissions;
 mod connect;

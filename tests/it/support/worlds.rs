@@ -40,6 +40,7 @@ impl TestApp {
             ("code", &code),
             ("text", &text(name)),
             ("new_text", &format!("NEW-{}", text(name))),
+            ("bulk_text", &format!("BULK-{}", text(name))),
             ("email", &format!("{name}@new.example")),
         ]);
         world.extend(sold(&owner, &code).await);
