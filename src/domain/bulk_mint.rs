@@ -3,23 +3,19 @@
 //! **Invariant.** A row of a named batch is minted once, whatever is begun again: the rows of a brand's batches are looked
 //! for and added in turn. What no answer came for in time is owed like any other code.
 
-use std::time::Duration;
-
 use entity::{
     code, coupon,
     id::{AffiliateId, CouponId},
 };
 use futures_util::{TryStreamExt, stream};
 use sea_orm::{ColumnTrait, QueryFilter};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     Attempt, Domain,
     bulk_rows::{End, Row, insert_in_txn},
-    codes::{MAX_REFUSALS, rejected},
-    minting,
-    new_code::{self, exists_already},
-    owed, plans, tenancy,
+    codes::rejected,
+    minting, new_code, owed, plans, tenancy,
 };
 use crate::{
     auth::{Actor, Operation},
@@ -33,8 +29,6 @@ const MAX_BATCH_NAME: usize = 64;
 const CHUNK: usize = 50;
 /// How many rows are tried at Stripe at the same time: other calls of the brand's find their places in between.
 const CALLS: usize = 32;
-/// How long the mutation waits for Stripe, for all rows together.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug)]
 pub struct BulkMint {
@@ -124,7 +118,7 @@ impl Bulk<'_> {
 
     /// Has Stripe asked for all that were minted, for as long as the mutation waits. The worker goes on with the rest.
     async fn try_all(&self, rows: &mut [Row]) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = new_code::deadline();
         let tries = stream::iter(rows.iter_mut().map(Ok));
         tries
             .try_for_each_concurrent(CALLS, |row| self.try_row(row, deadline))
@@ -148,12 +142,12 @@ impl Bulk<'_> {
                 break;
             }
             let Some(minted) = row.tried() else { break };
-            let attempt = timeout_at(deadline, self.domain.outbox.attempt(minted.operation)).await;
-            let Ok(Attempt::Refused(refusal)) = attempt else { break };
+            let Attempt::Refused(refusal) = new_code::attempt(self.domain, &minted, deadline).await else {
+                break;
+            };
             new_code::take_back(self.domain, self.actor, &minted, &refusal).await?;
             row.refuse(rejected(&refusal))?;
-            let again = row.text.is_none() && exists_already(&refusal) && refusals < MAX_REFUSALS;
-            if again && Instant::now() < deadline {
+            if row.text.is_none() && new_code::goes_on(&refusal, refusals, deadline) {
                 row.end = End::Open;
                 self.insert(&mut [&mut *row]).await?;
             }

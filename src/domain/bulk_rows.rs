@@ -38,7 +38,7 @@ pub(super) struct Row {
 pub(super) enum End {
     Open,
     /// Minted, and not tried at Stripe yet.
-    New(Minted),
+    New(Box<Minted>),
     /// Minted before, or tried.
     There(CodeId),
     Refused(Vec<UserError>),
@@ -70,7 +70,7 @@ impl Row {
     }
 
     /// What is to be tried now, if it was not yet.
-    pub fn tried(&mut self) -> Option<Minted> {
+    pub fn tried(&mut self) -> Option<Box<Minted>> {
         match std::mem::replace(&mut self.end, End::Open) {
             End::New(minted) => {
                 self.end = End::There(minted.code.id);
@@ -172,7 +172,9 @@ impl Held {
         let (domain, actor) = (bulk.domain, bulk.actor);
         if let Some(text) = &row.text {
             let minted = new_code::insert_in_txn(txn, domain, actor, &new, text).await?;
-            return minted.map(End::New).ok_or_else(|| codes::taken(text));
+            return minted
+                .map(|minted| End::New(minted.into()))
+                .ok_or_else(|| codes::taken(text));
         }
         let reserved = &self.settings.reserved_words;
         let base = generated(&affiliate.name, &self.coupon, reserved);
@@ -180,7 +182,7 @@ impl Held {
         let minted = new_code::insert_generated_in_txn(txn, domain, actor, &new, base, reserved).await?;
         let (minted, at) = minted.ok_or_else(codes::none_free)?;
         row.from = at + 1;
-        Ok(End::New(minted))
+        Ok(End::New(minted.into()))
     }
 }
 

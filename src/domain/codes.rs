@@ -8,13 +8,12 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, CouponId},
 };
 use sea_orm::{PaginatorTrait, QueryFilter, Select};
-use uuid::Uuid;
 
 use super::{
     Attempt, Domain, Refusal, code_settings,
     code_text::{self, generated},
     minting::{self, Minter},
-    new_code::{self, Minted, NewCode, exists_already},
+    new_code::{self, Minted, NewCode},
     owed::Call,
     page::{self, Order, Page, PageArgs},
     plans, tenancy,
@@ -23,9 +22,6 @@ use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
 };
-
-/// How many forms of a generated code that Stripe has already are passed over before giving up.
-pub(super) const MAX_REFUSALS: usize = 20;
 
 #[derive(Clone, Debug)]
 pub struct MintCode {
@@ -110,28 +106,20 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
         connected,
         tried_at_once: true,
     };
-    let (mut number, mut refusals) = (1, 0);
+    let (deadline, mut number, mut refusals) = (new_code::deadline(), 1, 0);
     loop {
         let (minted, at) = insert(domain, actor, &new, given.as_deref(), (&base, number)).await?;
-        let Attempt::Refused(refusal) = try_at_once(domain, &new, minted.operation).await else {
-            let code = find(domain, scope, minted.code.id).await?;
-            return code.ok_or_else(|| Error::Internal("a new code is gone".into()));
-        };
-        new_code::take_back(domain, actor, &minted, &refusal).await?;
-        // What Stripe has under the same text is passed over.
-        if given.is_some() || !exists_already(&refusal) || refusals == MAX_REFUSALS {
-            return Err(rejected(&refusal));
+        if connected && let Attempt::Refused(refusal) = new_code::attempt(domain, &minted, deadline).await {
+            new_code::take_back(domain, actor, &minted, &refusal).await?;
+            if given.is_some() || !new_code::goes_on(&refusal, refusals, deadline) {
+                return Err(rejected(&refusal));
+            }
+            refusals += 1;
+            number = at + 1;
+            continue;
         }
-        refusals += 1;
-        number = at + 1;
-    }
-}
-
-async fn try_at_once(domain: &Domain, new: &NewCode<'_>, operation: Uuid) -> Attempt {
-    if new.connected {
-        domain.outbox.attempt(operation).await
-    } else {
-        Attempt::Pending
+        let code = find(domain, scope, minted.code.id).await?;
+        return code.ok_or_else(|| Error::Internal("a new code is gone".into()));
     }
 }
 

@@ -1,6 +1,8 @@
 //! A new code, however it is minted: the row with its text, what it owes Stripe and its entry in the audit log come in
 //! one transaction, and go in one where Stripe refuses it.
 
+use std::time::Duration;
+
 use entity::{
     code::{self, CodeStatus},
     coupon,
@@ -8,13 +10,18 @@ use entity::{
     stripe_operation,
 };
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::{Domain, Refusal, audit, code_text, codes::creation, owed, taken};
+use super::{Attempt, Domain, Refusal, audit, code_text, codes::creation, owed, taken};
 use crate::{auth::Actor, error::Result};
 
 /// How many texts are tried for a generated code before giving up.
 const MAX_TRIES: usize = 500;
+/// How many forms of a generated text that Stripe has already are passed over before giving up.
+const MAX_REFUSALS: usize = 20;
+/// How long a mutation waits for Stripe.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a code is to be, but for its text.
 pub(super) struct NewCode<'a> {
@@ -127,7 +134,18 @@ pub(super) async fn take_back(domain: &Domain, actor: &Actor, minted: &Minted, r
     Ok(())
 }
 
-/// Whether Stripe refused a text because somebody has it there.
-pub(super) fn exists_already(refusal: &Refusal) -> bool {
-    refusal.message.contains("already exists")
+/// When a mutation that begins to ask Stripe now has waited long enough, for all that it tries.
+pub(super) fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Tries a code at Stripe until the deadline; the worker goes on with what is pending then.
+pub(super) async fn attempt(domain: &Domain, minted: &Minted, deadline: Instant) -> Attempt {
+    let attempt = timeout_at(deadline, domain.outbox.attempt(minted.operation)).await;
+    attempt.unwrap_or(Attempt::Pending)
+}
+
+/// Whether the next form of a generated text is to be tried after so many refusals: Stripe has this one already.
+pub(super) fn goes_on(refusal: &Refusal, refusals: usize, deadline: Instant) -> bool {
+    refusal.message.contains("already exists") && refusals < MAX_REFUSALS && Instant::now() < deadline
 }

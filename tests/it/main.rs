@@ -21,6 +21,7 @@ mod backfill_by_command;
 mod backfill_by_itself;
 mod bodies;
 mod bulk_mint;
+mod bulk_mint_faults;
 mod campaigns;
 mod checkout;
 mod cli;

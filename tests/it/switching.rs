@@ -165,7 +165,8 @@ both! {
         set_plan(app, Tier::Starter, 14).await;
         // What each way answers, as one word; each leaves a code or a coupon where it may.
         let ways = async |round: usize| {
-            let (sarah, number) = (app.affiliate(&stage.sarah), round + 2);
+            // A token is good for an hour.
+            let (max, sarah, number) = (app.max(), app.affiliate(&stage.sarah), round + 2);
             let input = CouponSpec::default().with("campaignId", stage.campaign.as_str()).input;
             let coupon = max.mutate("createCampaignCoupon", "campaignCoupon { id }", input).await;
             let mint = max.mutate("mintAffiliateCode", "affiliateCode { id }", mint(&stage, Some(&format!("M-{number}")))).await;
@@ -191,6 +192,7 @@ both! {
         assert_eq!(ways(2).await, open);
         set_plan(app, Tier::Starter, 0).await;
         assert_eq!(ways(3).await, shut);
+        let max = app.max();
         // A downgrade keeps what exists: it sells, and can be switched off and deleted.
         let sale = app.sale().promo(app.promo("OWN-2")).build();
         sale.sync(&app.acme.stripe);
