@@ -46,7 +46,7 @@ pub(super) enum End {
 
 impl Row {
     pub fn new(number: i32, row: &BulkRow) -> Self {
-        let text = row.code.as_deref().map(codes::require_text).transpose();
+        let text = row.code.as_deref().map(codes::checked).transpose();
         let (text, end) = match text {
             Ok(text) => (text, End::Open),
             Err(Error::User(problems)) => (None, End::Refused(problems)),
@@ -174,7 +174,7 @@ impl Held {
             let minted = new_code::insert_in_txn(txn, domain, actor, &new, text).await?;
             return minted
                 .map(|minted| End::New(minted.into()))
-                .ok_or_else(|| codes::taken(text));
+                .ok_or_else(|| codes::is_taken(text));
         }
         let reserved = &self.settings.reserved_words;
         let base = generated(&affiliate.name, &self.coupon, reserved);

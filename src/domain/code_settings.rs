@@ -8,8 +8,7 @@ use entity::{
     id::{AffiliateId, BrandId},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
-    Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Set,
 };
 
 use super::{Domain, audit, code_text, plans, tenancy};
@@ -55,7 +54,7 @@ pub async fn get(domain: &Domain, actor: &Actor) -> Result<CodeSettings> {
 }
 
 pub(super) async fn read(db: &impl ConnectionTrait, brand: BrandId) -> Result<CodeSettings> {
-    CodeSettings::of(&plans::there(brand::Entity::find_by_id(brand).one(db).await?)?)
+    CodeSettings::of(&plans::brand(db, brand).await?)
 }
 
 /// Changes the settings. Codes that are there stay as they are.

@@ -4,6 +4,7 @@
 //! `taken_code` says so, not a look before the leap.
 
 use entity::{
+    affiliate::AffiliateStatus,
     code, coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId},
 };
@@ -93,7 +94,7 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let (coupon, affiliate) = minting::check(domain, domain.db.reader(), minter, scope, &input).await?;
     let settings = code_settings::read(domain.db.reader(), scope.brand).await?;
-    let given = input.code.as_deref().map(require_text).transpose()?;
+    let given = input.code.as_deref().map(checked).transpose()?;
     if let (Minter::Affiliate(_), Some(text)) = (minter, &given) {
         code_settings::require_free_for_affiliates(&settings, text)?;
     }
@@ -123,8 +124,8 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     }
 }
 
-/// A code's text as it was given.
-pub(super) fn require_text(given: &str) -> Result<String> {
+/// A given text in upper case, if it keeps the rule.
+pub(super) fn checked(given: &str) -> Result<String> {
     code_text::normalized(given).ok_or_else(|| {
         let message = "A code has 3 to 32 characters of A-Z, 0-9, - and _.";
         Error::user(UserErrorCode::Invalid, &["code"], message)
@@ -157,7 +158,7 @@ async fn insert(
         Some(text) => new_code::insert_in_txn(&txn, domain, actor, new, text)
             .await?
             .map(|minted| (minted, 1))
-            .ok_or_else(|| taken(text))?,
+            .ok_or_else(|| is_taken(text))?,
         None => new_code::insert_generated_in_txn(&txn, domain, actor, new, base, &settings.reserved_words)
             .await?
             .ok_or_else(none_free)?,
@@ -166,8 +167,7 @@ async fn insert(
     Ok(minted)
 }
 
-/// That somebody has the text.
-pub(super) fn taken(text: &str) -> Error {
+pub(super) fn is_taken(text: &str) -> Error {
     let message = format!("The code {text} is taken.");
     Error::user(UserErrorCode::Taken, &["code"], message)
 }
@@ -195,4 +195,9 @@ pub(super) fn rejected(refusal: &Refusal) -> Error {
         _ => "code",
     };
     Error::user(UserErrorCode::StripeRejected, &[field], refusal.message.clone())
+}
+
+/// Where a coupon's code may be found by the affiliate it belongs to, whether approved or not.
+pub(super) fn is_approved(status: AffiliateStatus) -> bool {
+    status == AffiliateStatus::Approved
 }

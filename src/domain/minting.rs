@@ -1,13 +1,12 @@
 //! Who may mint on what. The switches that decide it are the coupon's, the campaign's and the affiliate's own standing.
 
 use entity::{
-    affiliate::{self, AffiliateStatus},
-    campaign, coupon,
+    affiliate, campaign, coupon,
     id::{AffiliateId, CouponId},
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect, sea_query::LockType};
 
-use super::{Domain, affiliates, campaigns, codes::MintCode, tenancy};
+use super::{Domain, affiliates, campaigns, codes, codes::MintCode, tenancy};
 use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
@@ -66,7 +65,7 @@ pub(super) fn require_fit(minter: Minter, coupon: &coupon::Model, affiliate: Aff
 }
 
 pub(super) fn require_approved(affiliate: &affiliate::Model) -> Result<()> {
-    if affiliate.status == AffiliateStatus::Approved {
+    if codes::is_approved(affiliate.status) {
         return Ok(());
     }
     let (code, message) = (UserErrorCode::AffiliateNotApproved, "The affiliate is not approved.");

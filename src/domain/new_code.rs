@@ -9,7 +9,7 @@ use entity::{
     id::{AffiliateId, CodeId},
     stripe_operation,
 };
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -122,9 +122,9 @@ pub(super) async fn insert_generated_in_txn(
 pub(super) async fn take_back(domain: &Domain, actor: &Actor, minted: &Minted, refusal: &Refusal) -> Result<()> {
     let id = minted.code.id;
     let txn = domain.db.begin().await?;
-    stripe_operation::Entity::delete_by_id(minted.operation)
-        .exec(&txn)
-        .await?;
+    // With what followed meanwhile: somebody may have switched it off.
+    let owed = stripe_operation::Entity::delete_many().filter(stripe_operation::Column::CodeId.eq(id));
+    owed.exec(&txn).await?;
     taken::release_in_txn(&txn, id).await?;
     code::Entity::delete_by_id(id).exec(&txn).await?;
     let entry = audit::Entry::removed("code.refused_by_stripe", id, &minted.code)?;

@@ -1,8 +1,8 @@
 //! Worlds for the walks: one caller's objects of every kind, or somebody else's that the caller might try.
 
-use entity::code;
+use entity::promotion_code;
 use rekomi::auth::{Role, jwt::Mode};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
 
 use super::{Caller, CampaignSpec, CouponSpec, Paid, Promo, Shape, TestApp, app::Brand, cast, operations::World};
@@ -68,14 +68,18 @@ impl TestApp {
         let owner = self.caller(self.token(Role::Owner, None, Some(Mode::Test)));
         let coupon = owner.coupon(&live["campaign"], CouponSpec::default()).await;
         let code = owner.mint(&coupon, &live["affiliate"], "TESTMODE").await;
-        // Acme has no test key, so Stripe's id of the code is put in by hand.
+        // Acme has no test key, so its promotion code is put in by hand.
+        let row = promotion_code::Model {
+            brand_id: self.acme.id,
+            livemode: false,
+            stripe_id: "promo_test".to_owned(),
+            code: "TESTMODE".to_owned(),
+            code_id: code.parse().unwrap(),
+            created_at: self.now(),
+        };
         let txn = self.instance.app.db.begin().await.unwrap();
-        code::Entity::update_many()
-            .col_expr(code::Column::StripeId, Expr::value("promo_test"))
-            .filter(code::Column::Id.eq(code.parse::<entity::id::CodeId>().unwrap()))
-            .exec(&txn)
-            .await
-            .unwrap();
+        let insert = promotion_code::Entity::insert(row.into_active_model());
+        insert.exec_without_returning(&txn).await.unwrap();
         txn.commit().await.unwrap();
         let promo = Promo::percent("promo_test", "TESTMODE", "co_test", 2000);
         let sale = self.sale().promo(promo).test_mode().build();
