@@ -138,6 +138,11 @@ impl Problems {
         );
     }
 
+    /// What was wrong.
+    pub fn into_list(self) -> Vec<UserError> {
+        self.0
+    }
+
     /// Ends the check: an error when anything was wrong.
     pub fn check(self) -> Result<()> {
         if self.0.is_empty() {

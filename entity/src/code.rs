@@ -38,6 +38,9 @@ pub struct Model {
     pub batch: Option<String>,
     #[serde(skip)]
     pub batch_row: Option<i32>,
+    /// The text that the row asked for; none where it was to be generated.
+    #[serde(skip)]
+    pub batch_text: Option<String>,
     pub created_at: DateTimeUtc,
 }
 

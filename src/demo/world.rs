@@ -205,6 +205,7 @@ async fn coupon(
         expires_at: None,
         overrides_click_attribution: true,
         allow_affiliate_self_mint: true,
+        mint_on_approval: false,
         affiliate_id: None,
     };
     coupons::create(&app.domain, owner, input).await

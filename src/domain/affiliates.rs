@@ -15,10 +15,10 @@ use sea_orm::{
 };
 
 use super::{
-    Domain, audit,
+    Domain, approval_mint, audit,
     campaigns::MAX_NAME,
     page::{self, Order, Page, PageArgs},
-    tenancy,
+    plans, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -87,7 +87,7 @@ pub(super) async fn is_in(
     Ok(membership.one(db).await?.is_some())
 }
 
-/// Creates an affiliate in the given campaigns; an id that could not be read is given as `None`.
+/// Creates an affiliate in the given campaigns, with the codes that it gets where it is approved at once; an id that could not be read is given as `None`.
 ///
 /// # Errors
 /// `INVALID` on the field that breaks a rule, `NOT_FOUND` on a campaign, `TAKEN` on `email`.
@@ -101,7 +101,9 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
         &["campaignIds"],
         "An affiliate is in 1 to 100 campaigns.",
     );
+    let modes = approval_mint::modes(domain, actor).await?;
     let txn = domain.db.begin().await?;
+    let brand = plans::hold_brand_in_txn(&txn, actor.scope.brand).await?;
     let campaigns = campaigns(&txn, &actor.scope, &mut problems, &input.campaign_ids).await?;
     problems.check()?;
 
@@ -140,11 +142,19 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
     let entry =
         audit::Entry::created("affiliate.created", affiliate.id, &affiliate)?.with("campaignIds", named.join(" "));
     audit::record_in_txn(&txn, &domain.clock, actor, entry.of_both_modes()).await?;
+    let minted = if input.approve {
+        approval_mint::mint_in_txn(&txn, domain, actor, (&brand, &affiliate), &modes).await?
+    } else {
+        0
+    };
     txn.commit().await?;
+    if minted > 0 {
+        domain.outbox.wake();
+    }
     Ok(affiliate)
 }
 
-/// Changes how an affiliate stands, from now on.
+/// Changes how an affiliate stands, from now on; one that is approved gets its codes.
 ///
 /// # Errors
 /// `NOT_FOUND` on `id`; `INVALID` on `reason`.
@@ -159,7 +169,9 @@ pub async fn update_status(
     let mut problems = Problems::default();
     let reason = reason.map(|reason| problems.text(&["reason"], &reason, MAX_REASON));
     problems.check()?;
+    let modes = approval_mint::modes(domain, actor).await?;
     let txn = domain.db.begin().await?;
+    let brand = plans::hold_brand_in_txn(&txn, actor.scope.brand).await?;
     let row = tenancy::find_to_change::<affiliate::Entity>(&actor.scope).filter(affiliate::Column::Id.eq(id));
     let row = row.one(&txn).await?;
     let affiliate = row.ok_or_else(|| Error::not_found(&["id"]))?;
@@ -175,7 +187,15 @@ pub async fn update_status(
     }
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     append_status_in_txn(&txn, domain, actor, &changed, reason).await?;
+    let minted = if status == AffiliateStatus::Approved {
+        approval_mint::mint_in_txn(&txn, domain, actor, (&brand, &changed), &modes).await?
+    } else {
+        0
+    };
     txn.commit().await?;
+    if minted > 0 {
+        domain.outbox.wake();
+    }
     Ok(changed)
 }
 

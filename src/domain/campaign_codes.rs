@@ -116,7 +116,7 @@ pub(super) async fn end_with_coupon_in_txn(
     // The coupon is of one campaign, and the campaign has one code.
     if let Some(row) = rows.one(txn).await? {
         let call = switch_off_in_txn(domain, txn, actor, row).await?;
-        owed::owe_next_in_txn(txn, &domain.clock, &actor.scope, &call).await?;
+        owed::owe_to_worker_in_txn(txn, &domain.clock, &actor.scope, &call, true).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransactio
 use uuid::Uuid;
 
 use super::{
-    Attempt, Domain, Refusal, audit,
+    Attempt, Domain, Refusal, audit, code_settings,
     codes::{checked, creation, find, is_taken},
     minting::{self, Minter},
     owed, plans, taken, tenancy,
@@ -43,11 +43,15 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         return Ok(row);
     }
     let coupon = minting::check_renaming(domain, domain.db.reader(), minter, scope, &row).await?;
+    if let Minter::Affiliate(_) = minter {
+        let settings = code_settings::read(domain.db.reader(), scope.brand).await?;
+        code_settings::require_free_for_affiliates(&settings, &text)?;
+    }
     let connected = domain.outbox.connected(scope).await?;
 
     let txn = domain.db.begin().await?;
     // The coupon before the code, as whoever deletes it does; between the first look and now a switch may be thrown.
-    minting::hold(&txn, scope, &coupon, row.affiliate_id).await?;
+    minting::hold(&txn, minter, scope, &coupon, row.affiliate_id).await?;
     minting::check_renaming(domain, &txn, minter, scope, &row).await?;
     let before = to_change(&txn, scope, id).await?;
     let before = before.ok_or_else(|| Error::not_found(&["id"]))?;

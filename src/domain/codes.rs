@@ -7,28 +7,23 @@
 use entity::{
     affiliate::AffiliateStatus,
     code::{self, CodeStatus},
-    coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId},
-    stripe_operation,
 };
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select};
+use sea_orm::{PaginatorTrait, QueryFilter, Select};
 
 use super::{
-    Attempt, Domain, Refusal, audit,
+    Attempt, Domain, Refusal, code_settings,
     code_text::{self, generated},
     minting::{self, Minter},
-    owed::{self, Call},
+    new_code::{self, Minted, NewCode},
+    owed::Call,
     page::{self, Order, Page, PageArgs},
-    plans, taken, tenancy,
+    plans, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
 };
-
-/// How many texts are tried for a generated code before giving up, and how many that Stripe has already.
-const MAX_TRIES: usize = 500;
-const MAX_REFUSALS: usize = 20;
 
 #[derive(Clone, Debug)]
 pub struct MintCode {
@@ -99,16 +94,34 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     let scope = &actor.scope;
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let (coupon, affiliate) = minting::check(domain, domain.db.reader(), minter, scope, &input).await?;
+    let settings = code_settings::read(domain.db.reader(), scope.brand).await?;
+    let given = input.code.as_deref().map(checked).transpose()?;
+    if let (Minter::Affiliate(_), Some(text)) = (minter, &given) {
+        code_settings::require_free_for_affiliates(&settings, text)?;
+    }
+    let base = generated(&affiliate.name, &coupon, &settings.reserved_words);
     let connected = domain.outbox.connected(scope).await?;
-    let Some(given) = &input.code else {
-        let base = generated(&affiliate.name, &coupon);
-        return mint_generated(domain, actor, &coupon, affiliate.id, &base, connected).await;
+    let new = NewCode {
+        coupon: &coupon,
+        affiliate: affiliate.id,
+        batch: None,
+        connected,
+        tried_at_once: true,
     };
-    let text = checked(given)?;
-    match try_mint(domain, actor, &coupon, affiliate.id, &text, connected).await? {
-        Minted::Code(code) => Ok(code),
-        Minted::Taken => Err(is_taken(&text)),
-        Minted::Refused(refusal) => Err(rejected(&refusal)),
+    let (deadline, mut number, mut refusals) = (new_code::deadline(), 1, 0);
+    loop {
+        let (minted, at) = insert(domain, actor, &new, given.as_deref(), (&base, number)).await?;
+        if connected && let Attempt::Refused(refusal) = new_code::attempt(domain, &minted, deadline).await {
+            new_code::take_back(domain, actor, &minted, &refusal).await?;
+            if given.is_some() || !new_code::goes_on(&refusal, refusals, deadline) {
+                return Err(rejected(&refusal));
+            }
+            refusals += 1;
+            number = at + 1;
+            continue;
+        }
+        let code = find(domain, scope, minted.code.id).await?;
+        return code.ok_or_else(|| Error::Internal("a new code is gone".into()));
     }
 }
 
@@ -120,107 +133,49 @@ pub(super) fn checked(given: &str) -> Result<String> {
     })
 }
 
+/// Makes the code of the given text, or of the next free form of the base from a number on; with that number.
+async fn insert(
+    domain: &Domain,
+    actor: &Actor,
+    new: &NewCode<'_>,
+    given: Option<&str>,
+    base: (&str, usize),
+) -> Result<(Minted, usize)> {
+    let (scope, minter) = (&actor.scope, Minter::of(actor)?);
+    let txn = domain.db.begin().await?;
+    // Between the first look and now somebody may have deleted the coupon, or thrown a switch.
+    minting::hold(&txn, minter, scope, new.coupon, new.affiliate).await?;
+    let again = MintCode {
+        coupon_id: Some(new.coupon.id),
+        affiliate_id: Some(Some(new.affiliate)),
+        code: None,
+    };
+    minting::check(domain, &txn, minter, scope, &again).await?;
+    let settings = code_settings::read(&txn, scope.brand).await?;
+    if let Minter::Affiliate(own) = minter {
+        code_settings::require_room_in_txn(&txn, scope, &settings, own).await?;
+    }
+    let minted = match given {
+        Some(text) => new_code::insert_in_txn(&txn, domain, actor, new, text)
+            .await?
+            .map(|minted| (minted, 1))
+            .ok_or_else(|| is_taken(text))?,
+        None => new_code::insert_generated_in_txn(&txn, domain, actor, new, base, &settings.reserved_words)
+            .await?
+            .ok_or_else(none_free)?,
+    };
+    txn.commit().await?;
+    Ok(minted)
+}
+
 pub(super) fn is_taken(text: &str) -> Error {
     let message = format!("The code {text} is taken.");
     Error::user(UserErrorCode::Taken, &["code"], message)
 }
 
-enum Minted {
-    Code(code::Model),
-    Taken,
-    Refused(Refusal),
-}
-
-/// The next free one of `SARAH20`, `SARAH20-2`, ...; what Stripe has under the same text is passed over too.
-async fn mint_generated(
-    domain: &Domain,
-    actor: &Actor,
-    coupon: &coupon::Model,
-    affiliate: AffiliateId,
-    base: &str,
-    connected: bool,
-) -> Result<code::Model> {
-    let mut number = 1;
-    let mut refusals = 0;
-    for _ in 0..MAX_TRIES {
-        let (text, at) = taken::next_free(domain.db.reader(), &actor.scope, base, number).await?;
-        match try_mint(domain, actor, coupon, affiliate, &text, connected).await? {
-            Minted::Code(code) => return Ok(code),
-            // Somebody was quicker: look again.
-            Minted::Taken => {}
-            Minted::Refused(refusal) if refusal.message.contains("already exists") && refusals < MAX_REFUSALS => {
-                refusals += 1;
-                number = at + 1;
-            }
-            Minted::Refused(refusal) => return Err(rejected(&refusal)),
-        }
-    }
+pub(super) fn none_free() -> Error {
     let message = "No free code was found; give one.";
-    Err(Error::user(UserErrorCode::Taken, &["code"], message))
-}
-
-async fn try_mint(
-    domain: &Domain,
-    actor: &Actor,
-    coupon: &coupon::Model,
-    affiliate_id: AffiliateId,
-    text: &str,
-    connected: bool,
-) -> Result<Minted> {
-    let scope = &actor.scope;
-    let code = code::Model {
-        id: CodeId(domain.clock.new_id()),
-        brand_id: scope.brand,
-        livemode: scope.livemode,
-        coupon_id: coupon.id,
-        campaign_id: coupon.campaign_id,
-        affiliate_id,
-        code: text.to_owned(),
-        status: CodeStatus::Active,
-        stripe_id: None,
-        stripe_active: None,
-        stripe_reason: None,
-        stripe_seen_at: None,
-        batch: None,
-        batch_row: None,
-        created_at: domain.clock.now(),
-    };
-    let txn = domain.db.begin().await?;
-    // Between the first look and now somebody may have deleted the coupon, or thrown a switch.
-    minting::hold(&txn, scope, coupon, affiliate_id).await?;
-    let again = MintCode {
-        coupon_id: Some(coupon.id),
-        affiliate_id: Some(Some(affiliate_id)),
-        code: None,
-    };
-    minting::check(domain, &txn, Minter::of(actor)?, scope, &again).await?;
-    if !taken::take_in_txn(&txn, &domain.clock, scope, text, code.id).await? {
-        return Ok(Minted::Taken);
-    }
-    code::Entity::insert(code.clone().into_active_model())
-        .exec_without_returning(&txn)
-        .await?;
-    let call = creation(&code, coupon.max_redemptions_per_code);
-    let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
-    let entry = audit::Entry::created("code.minted", code.id, &code)?;
-    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-    txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        let txn = domain.db.begin().await?;
-        // With what followed meanwhile: it may have been renamed.
-        let owed = stripe_operation::Entity::delete_many().filter(stripe_operation::Column::CodeId.eq(code.id));
-        owed.exec(&txn).await?;
-        taken::release_in_txn(&txn, code.id).await?;
-        code::Entity::delete_by_id(code.id).exec(&txn).await?;
-        let entry = audit::Entry::removed("code.refused_by_stripe", code.id, &code)?;
-        let entry = entry.with("reason", refusal.message.clone());
-        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-        txn.commit().await?;
-        return Ok(Minted::Refused(refusal));
-    }
-    let code = find(domain, scope, code.id).await?;
-    code.map(Minted::Code)
-        .ok_or_else(|| Error::Internal("a new code is gone".into()))
+    Error::user(UserErrorCode::Taken, &["code"], message)
 }
 
 pub(super) fn creation(code: &code::Model, max_redemptions: Option<i32>) -> Call {

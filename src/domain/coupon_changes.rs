@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     auth::{Actor, Operation, Scope},
-    error::{Error, Problems, Result},
+    error::{Error, Problems, Result, UserErrorCode},
 };
 
 /// What is left out stays.
@@ -28,6 +28,7 @@ pub struct UpdateCoupon {
     pub name: Option<String>,
     pub overrides_click_attribution: Option<bool>,
     pub allow_affiliate_self_mint: Option<bool>,
+    pub mint_on_approval: Option<bool>,
     pub archived: Option<bool>,
 }
 
@@ -58,6 +59,9 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     }
     if let Some(on) = input.allow_affiliate_self_mint {
         change.allow_affiliate_self_mint = Set(on);
+    }
+    if let Some(on) = input.mint_on_approval {
+        change.mint_on_approval = Set(on);
     }
     if let Some(on) = input.archived {
         change.archived = Set(on);
@@ -92,6 +96,9 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         if input.allow_affiliate_self_mint.is_some() {
             undo.allow_affiliate_self_mint = Set(before.allow_affiliate_self_mint);
         }
+        if input.mint_on_approval.is_some() {
+            undo.mint_on_approval = Set(before.mint_on_approval);
+        }
         if input.archived.is_some() {
             undo.archived = Set(before.archived);
         }
@@ -105,11 +112,12 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     Ok(after)
 }
 
-/// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can.
+/// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can. Answered with
+/// how many live codes ended with it.
 ///
 /// # Errors
-/// `NOT_FOUND` on `id`.
-pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<CouponId> {
+/// `NOT_FOUND` on `id`; `INVALID` on `expectedLiveCodeCount` where it is another number, and then nothing is deleted.
+pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId, expected: Option<i32>) -> Result<u64> {
     actor.require(Operation::ManageCoupons)?;
     let scope = &actor.scope;
     let connected = domain.outbox.connected(scope).await?;
@@ -124,15 +132,20 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId) -> Result<Coup
         .filter(code::Column::CouponId.eq(id))
         .filter(code::Column::Status.eq(CodeStatus::Active))
         .exec(&txn)
-        .await?;
+        .await?
+        .rows_affected;
+    if expected.is_some_and(|expected| u64::try_from(expected) != Ok(codes)) {
+        let message = format!("It has {codes} live codes.");
+        return Err(Error::user(UserErrorCode::Invalid, &["expectedLiveCodeCount"], message));
+    }
     campaign_codes::end_with_coupon_in_txn(domain, &txn, actor, id).await?;
     let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
-    let entry = entry.with("codesSwitchedOff", codes.rows_affected.to_string());
+    let entry = entry.with("codesSwitchedOff", codes.to_string());
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
         owed::refused(domain, operation, &refusal).await?;
     }
-    Ok(id)
+    Ok(codes)
 }

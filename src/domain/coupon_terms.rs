@@ -32,6 +32,7 @@ pub struct CreateCoupon {
     pub expires_at: Option<DateTime<Utc>>,
     pub overrides_click_attribution: bool,
     pub allow_affiliate_self_mint: bool,
+    pub mint_on_approval: bool,
     /// Given and unreadable: `Some(None)`.
     pub affiliate_id: Option<Option<AffiliateId>>,
 }

@@ -127,7 +127,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
         overrides_click_attribution: input.overrides_click_attribution,
         allow_affiliate_self_mint: input.allow_affiliate_self_mint,
         archived: false,
-        mint_on_approval: false,
+        mint_on_approval: input.mint_on_approval,
         stripe_id: None,
         stripe_name: None,
         stripe_gone: false,

@@ -4,7 +4,7 @@ use entity::{
     affiliate, campaign, code, coupon,
     id::{AffiliateId, CampaignId, CouponId},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect, sea_query::LockType};
 
 use super::{Domain, affiliates, campaigns, codes, codes::MintCode, tenancy};
 use crate::{
@@ -42,31 +42,55 @@ pub(super) async fn check(
     let coupon_id = input.coupon_id.ok_or_else(|| Error::not_found(&["couponId"]))?;
     let coupon = coupon(db, scope, coupon_id, "couponId").await?;
     let is_in = affiliates::is_in(db, affiliate.id, coupon.campaign_id).await?;
-    let exclusive_to_another = coupon.affiliate_id.is_some_and(|only| only != affiliate.id);
-    let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &["affiliateId"], message));
-    match minter {
-        Minter::Affiliate(_) if !is_in || exclusive_to_another => return Err(Error::not_found(&["couponId"])),
-        Minter::Manager if exclusive_to_another => return invalid("The coupon is exclusive to another affiliate."),
-        Minter::Manager if !is_in => return invalid("The affiliate is not in the coupon's campaign."),
-        _ => {}
-    }
+    require_fit(minter, &coupon, affiliate.id, is_in)?;
     require_not_expired(domain, &coupon, "couponId")?;
-    if !codes::is_approved(affiliate.status) {
-        let message = "The affiliate is not approved.";
-        return Err(Error::user(
-            UserErrorCode::AffiliateNotApproved,
-            &["affiliateId"],
-            message,
-        ));
-    }
+    require_approved(&affiliate)?;
     if let Minter::Affiliate(_) = minter {
         require_self_service(db, scope, &coupon, "couponId").await?;
     }
+    require_not_archived(&coupon)?;
+    Ok((coupon, affiliate))
+}
+
+/// A coupon is for the affiliates of its campaign or, of those, for one.
+pub(super) fn require_fit(minter: Minter, coupon: &coupon::Model, affiliate: AffiliateId, is_in: bool) -> Result<()> {
+    let exclusive_to_another = coupon.affiliate_id.is_some_and(|only| only != affiliate);
+    let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &["affiliateId"], message));
+    match minter {
+        Minter::Affiliate(_) if !is_in || exclusive_to_another => Err(Error::not_found(&["couponId"])),
+        Minter::Manager if exclusive_to_another => invalid("The coupon is exclusive to another affiliate."),
+        Minter::Manager if !is_in => invalid("The affiliate is not in the coupon's campaign."),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn require_approved(affiliate: &affiliate::Model) -> Result<()> {
+    if codes::is_approved(affiliate.status) {
+        return Ok(());
+    }
+    let (code, message) = (UserErrorCode::AffiliateNotApproved, "The affiliate is not approved.");
+    Err(Error::user(code, &["affiliateId"], message))
+}
+
+fn require_not_archived(coupon: &coupon::Model) -> Result<()> {
     if coupon.archived {
         let message = "The coupon is archived.";
         return Err(Error::user(UserErrorCode::Invalid, &["couponId"], message));
     }
-    Ok((coupon, affiliate))
+    Ok(())
+}
+
+/// The coupon, where codes may be minted on it by those who manage codes.
+pub(super) async fn open_coupon(
+    domain: &Domain,
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: CouponId,
+) -> Result<coupon::Model> {
+    let coupon = coupon(db, scope, id, "couponId").await?;
+    require_not_expired(domain, &coupon, "couponId")?;
+    require_not_archived(&coupon)?;
+    Ok(coupon)
 }
 
 /// The coupon of a code that is to be renamed, when it may be. A manager may wherever the code can be redeemed; an
@@ -121,16 +145,21 @@ pub(super) async fn check_shared(
 }
 
 /// Holds all that decides whether a code may be minted as it is, until the end of the transaction. Mints of one coupon do
-/// not wait for each other.
+/// not wait for each other, but those of an affiliate's own do: one at a time counts its codes and adds to them.
 pub(super) async fn hold(
     txn: &DatabaseTransaction,
+    minter: Minter,
     scope: &Scope,
     coupon: &coupon::Model,
     affiliate: AffiliateId,
 ) -> Result<()> {
     hold_coupon(txn, scope, coupon.id).await?;
+    let lock = match minter {
+        Minter::Manager => LockType::Share,
+        Minter::Affiliate(_) => LockType::NoKeyUpdate,
+    };
     let row = tenancy::referenced::<affiliate::Entity>(scope).filter(affiliate::Column::Id.eq(affiliate));
-    row.lock_shared().one(txn).await?;
+    row.lock(lock).one(txn).await?;
     let row = tenancy::referenced::<campaign::Entity>(scope).filter(campaign::Column::Id.eq(coupon.campaign_id));
     row.lock_shared().one(txn).await?;
     Ok(())

@@ -5,14 +5,18 @@
 
 pub mod affiliates;
 pub mod api_keys;
+mod approval_mint;
 pub mod attribution;
 pub mod audit;
 mod brand_secrets;
 pub mod brands;
+pub mod bulk_mint;
+mod bulk_rows;
 pub mod campaign_codes;
 mod campaign_rules;
 pub mod campaigns;
 pub mod code_renaming;
+pub mod code_settings;
 pub mod code_switching;
 pub mod code_text;
 pub mod codes;
@@ -24,6 +28,7 @@ pub mod coupons;
 pub mod feed;
 pub mod inbox;
 mod minting;
+mod new_code;
 pub mod owed;
 pub mod page;
 pub mod plans;

@@ -98,7 +98,8 @@ impl Call {
     }
 }
 
-/// Writes down a call. Without a Stripe key it waits, `DISABLED`, until the brand has one.
+/// Writes down a call that the mutation itself tries first. Without a Stripe key it waits, `DISABLED`, until the brand
+/// has one.
 pub(super) async fn owe_in_txn(
     txn: &impl ConnectionTrait,
     domain: &Domain,
@@ -107,17 +108,26 @@ pub(super) async fn owe_in_txn(
     connected: bool,
 ) -> Result<Uuid> {
     let leased_until = connected.then(|| domain.clock.now() + FIRST_TRY);
-    let status = if connected {
+    insert_in_txn(txn, &domain.clock, scope, call, status(connected), leased_until).await
+}
+
+/// The same for a call that is left to the worker from the first try on.
+pub async fn owe_to_worker_in_txn(
+    txn: &impl ConnectionTrait,
+    clock: &Clock,
+    scope: &Scope,
+    call: &Call,
+    connected: bool,
+) -> Result<Uuid> {
+    insert_in_txn(txn, clock, scope, call, status(connected), None).await
+}
+
+fn status(connected: bool) -> OperationStatus {
+    if connected {
         OperationStatus::Pending
     } else {
         OperationStatus::Disabled
-    };
-    insert_in_txn(txn, &domain.clock, scope, call, status, leased_until).await
-}
-
-/// Writes down a call that follows from another one; the worker makes it.
-pub async fn owe_next_in_txn(txn: &impl ConnectionTrait, clock: &Clock, scope: &Scope, call: &Call) -> Result<Uuid> {
-    insert_in_txn(txn, clock, scope, call, OperationStatus::Pending, None).await
+    }
 }
 
 async fn insert_in_txn(
@@ -151,6 +161,22 @@ async fn insert_in_txn(
         .exec_without_returning(txn)
         .await?;
     Ok(id)
+}
+
+/// Leaves to the worker what nobody got round to trying first.
+pub(super) async fn leave_to_worker(domain: &Domain, operations: Vec<Uuid>) -> Result<()> {
+    let txn = domain.db.begin().await?;
+    stripe_operation::Entity::update_many()
+        .col_expr(
+            stripe_operation::Column::LeasedUntil,
+            Expr::value(None::<DateTime<Utc>>),
+        )
+        .filter(stripe_operation::Column::Id.is_in(operations))
+        .exec(&txn)
+        .await?;
+    txn.commit().await?;
+    domain.outbox.wake();
+    Ok(())
 }
 
 /// How an object stands with Stripe.

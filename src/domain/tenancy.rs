@@ -44,7 +44,7 @@ fn for_affiliate(scope: &Scope, condition: impl FnOnce(AffiliateId) -> Condition
 }
 
 /// The campaigns that an affiliate is in.
-fn campaigns_of(affiliate: AffiliateId) -> SelectStatement {
+pub(super) fn campaigns_of(affiliate: AffiliateId) -> SelectStatement {
     affiliate_campaign::Entity::find()
         .select_only()
         .column(affiliate_campaign::Column::CampaignId)

@@ -147,6 +147,17 @@ impl CampaignCoupon {
         self.row.allow_affiliate_self_mint
     }
 
+    /// Whether each newly approved affiliate of the campaign gets a code on it.
+    async fn mint_on_approval(&self) -> bool {
+        self.row.mint_on_approval
+    }
+
+    /// How many codes on it are live, of those that you may see: they end with it when it is deleted.
+    async fn live_code_count(&self) -> async_graphql::Result<i32> {
+        let count = self.loaders.live_codes(self.row.id).await.map_err(graphql_error)?;
+        Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
+    }
+
     /// No new codes; those there are go on.
     async fn archived(&self) -> bool {
         self.row.archived
@@ -196,6 +207,10 @@ pub struct CreateCampaignCouponInput {
     overrides_click_attribution: bool,
     #[graphql(default = false)]
     allow_affiliate_self_mint: bool,
+    /// Gives each affiliate of the campaign a generated code when it is approved, once; those who are approved already get
+    /// none.
+    #[graphql(default = false)]
+    mint_on_approval: bool,
     /// Only this affiliate may have codes on it.
     affiliate_id: Option<ID>,
 }
@@ -218,6 +233,7 @@ impl From<CreateCampaignCouponInput> for CreateCoupon {
             expires_at: input.expires_at,
             overrides_click_attribution: input.overrides_click_attribution,
             allow_affiliate_self_mint: input.allow_affiliate_self_mint,
+            mint_on_approval: input.mint_on_approval,
             affiliate_id: filter_id(input.affiliate_id.as_ref()),
         }
     }
@@ -230,6 +246,8 @@ pub struct UpdateCampaignCouponInput {
     name: Option<String>,
     overrides_click_attribution: Option<bool>,
     allow_affiliate_self_mint: Option<bool>,
+    /// From now on: those who are approved already get none.
+    mint_on_approval: Option<bool>,
     archived: Option<bool>,
 }
 
@@ -239,6 +257,7 @@ impl UpdateCampaignCouponInput {
             name: self.name,
             overrides_click_attribution: self.overrides_click_attribution,
             allow_affiliate_self_mint: self.allow_affiliate_self_mint,
+            mint_on_approval: self.mint_on_approval,
             archived: self.archived,
         };
         (id(&self.id), change)
@@ -249,6 +268,8 @@ impl UpdateCampaignCouponInput {
 #[derive(InputObject, Clone, Debug)]
 pub struct DeleteCampaignCouponInput {
     id: ID,
+    /// What its `liveCodeCount` was when you looked: where it is another by now, nothing is deleted.
+    pub expected_live_code_count: Option<i32>,
 }
 
 impl DeleteCampaignCouponInput {
@@ -275,5 +296,7 @@ pub struct UpdateCampaignCouponPayload {
 #[derive(SimpleObject)]
 pub struct DeleteCampaignCouponPayload {
     pub deleted_id: Option<ID>,
+    /// How many live codes ended with it.
+    pub deactivated_code_count: i32,
     pub user_errors: Vec<UserError>,
 }

@@ -37,6 +37,24 @@ pub struct UserError {
     message: String,
 }
 
+impl UserError {
+    /// The same, of a row of the input's `rows`: the fields of a row stand below it, `couponId` does not.
+    pub fn of_row(error: error::UserError, row: i32) -> Self {
+        let of_row = error.field != ["couponId"];
+        let error = Self::from(error);
+        let place = ["rows".to_owned(), row.to_string()];
+        let below = |field: Vec<String>| place.iter().cloned().chain(field).collect();
+        Self {
+            field: if of_row {
+                Some(below(error.field.unwrap_or_default()))
+            } else {
+                error.field
+            },
+            ..error
+        }
+    }
+}
+
 impl From<error::UserError> for UserError {
     fn from(error: error::UserError) -> Self {
         let field: Vec<String> = error.field.iter().map(|part| (*part).to_owned()).collect();

@@ -7,7 +7,8 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
 use entity::{
-    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule, code,
+    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule,
+    code::{self, CodeStatus},
     code_total::{self, ALL_TIME},
     conversion, coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId, EventId},
@@ -80,6 +81,7 @@ pub struct Loaders {
     affiliate_redemptions: Load<AffiliateId, i64>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
     coupon_syncs: Load<CouponId, Sync>,
+    live_codes: Load<CouponId, i64>,
     codes: Load<CodeId, Arc<code::Model>>,
     code_syncs: Load<CodeId, Sync>,
     texts: Load<CodeId, Vec<String>>,
@@ -116,6 +118,8 @@ loads! {
     affiliate_redemptions => affiliate_redemptions: AffiliateId => i64,
     coupon => coupons: CouponId => Arc<coupon::Model>,
     coupon_sync => coupon_syncs: CouponId => Sync,
+    /// How many of its codes that the caller may see are live; `None` for none.
+    live_codes => live_codes: CouponId => i64,
     code => codes: CodeId => Arc<code::Model>,
     code_sync => code_syncs: CodeId => Sync,
     /// All that a code is and was called, in order.
@@ -148,6 +152,7 @@ impl Loaders {
             affiliate_redemptions: loader!(affiliate_redemptions),
             coupons: loader!(coupons),
             coupon_syncs: loader!(coupon_syncs),
+            live_codes: loader!(live_codes),
             codes: loader!(codes),
             code_syncs: loader!(code_syncs),
             texts: loader!(texts),
@@ -358,6 +363,20 @@ async fn coupon_syncs(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Resul
         .await?;
     let objects = owed::by_object(rows, |row| Some(row.coupon_id));
     Ok(objects.into_iter().map(|(id, rows)| (id, owed::sync(&rows))).collect())
+}
+
+async fn live_codes(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, i64>, DbErr> {
+    let rows: Vec<(CouponId, i64)> = tenancy::find::<code::Entity>(&scope)
+        .select_only()
+        .column(code::Column::CouponId)
+        .expr(code::Column::Id.count())
+        .filter(code::Column::CouponId.is_in(ids))
+        .filter(code::Column::Status.eq(CodeStatus::Active))
+        .group_by(code::Column::CouponId)
+        .into_tuple()
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 async fn code_syncs(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, Sync>, DbErr> {

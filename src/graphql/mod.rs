@@ -5,8 +5,10 @@
 pub mod affiliates;
 pub mod api_keys;
 pub mod audit;
+pub mod bulk_mint;
 pub mod campaign_codes;
 pub mod campaigns;
+pub mod code_settings;
 pub mod codes;
 pub mod connection;
 pub mod context;

@@ -13,10 +13,12 @@ use super::{
         ApiKey, CreateApiKeyInput, CreateApiKeyPayload, RevokeApiKeyInput, RevokeApiKeyPayload, RotateApiKeyInput,
         RotateApiKeyPayload,
     },
+    bulk_mint::{BulkMintAffiliateCodesInput, BulkMintAffiliateCodesPayload, BulkMintResult},
     campaign_codes::{
         RemoveCampaignCodeInput, RemoveCampaignCodePayload, SetCampaignCodeInput, SetCampaignCodePayload,
     },
     campaigns::{Campaign, CreateCampaignInput, CreateCampaignPayload, UpdateCampaignInput, UpdateCampaignPayload},
+    code_settings::{UpdateCodeSettingsInput, UpdateCodeSettingsPayload},
     codes::{
         AffiliateCode, DeactivateAffiliateCodeInput, DeactivateAffiliateCodePayload, MintAffiliateCodeInput,
         MintAffiliateCodePayload, ReactivateAffiliateCodeInput, ReactivateAffiliateCodePayload,
@@ -38,8 +40,8 @@ use super::{
 use crate::{
     auth::{Actor, Operation},
     domain::{
-        Domain, affiliates, api_keys, campaign_codes, campaigns, code_renaming, code_switching, codes, coupon_changes,
-        coupons, replay,
+        Domain, affiliates, api_keys, bulk_mint, campaign_codes, campaigns, code_renaming, code_settings,
+        code_switching, codes, coupon_changes, coupons, replay,
     },
     error::{Error, Result},
 };
@@ -47,7 +49,7 @@ use crate::{
 pub struct Mutation;
 
 /// Minting is for those who manage codes and, where the brand allows it, for affiliates.
-fn may_mint() -> impl Guard {
+pub(super) fn may_mint() -> impl Guard {
     May(Operation::ManageCodes).or(May(Operation::MintOwnCode))
 }
 
@@ -216,13 +218,15 @@ impl Mutation {
         ctx: &Context<'_>,
         input: DeleteCampaignCouponInput,
     ) -> async_graphql::Result<DeleteCampaignCouponPayload> {
+        let (id, expected) = (input.coupon_id(), input.expected_live_code_count);
         let done = call(ctx, async |domain, actor| {
-            coupon_changes::delete(domain, actor, known(input.coupon_id())?).await
+            coupon_changes::delete(domain, actor, known(id)?, expected).await
         })
         .await;
-        let (deleted_id, user_errors) = payload(done.map(|(id, _)| id.to_string().into()))?;
+        let (codes, user_errors) = payload(done.map(|(codes, _)| codes))?;
         Ok(DeleteCampaignCouponPayload {
-            deleted_id,
+            deleted_id: codes.and(id).map(|id| id.to_string().into()),
+            deactivated_code_count: i32::try_from(codes.unwrap_or(0)).unwrap_or(i32::MAX),
             user_errors,
         })
     }
@@ -260,6 +264,44 @@ impl Mutation {
         let (affiliate_code, user_errors) = payload(done.await.map(node!(AffiliateCode)))?;
         Ok(RenameAffiliateCodePayload {
             affiliate_code,
+            user_errors,
+        })
+    }
+
+    /// Mints up to 250 codes on a coupon, given or generated, here and at Stripe. Each row comes to an end of its own: its
+    /// code, or what to mend. A code that Stripe has not answered for within 3 seconds is `PENDING`, and goes on by itself.
+    #[graphql(
+        guard = "May(Operation::ManageCodes)",
+        complexity = "1 + input.answered() * child_complexity"
+    )]
+    async fn bulk_mint_affiliate_codes(
+        &self,
+        ctx: &Context<'_>,
+        input: BulkMintAffiliateCodesInput,
+    ) -> async_graphql::Result<BulkMintAffiliateCodesPayload> {
+        let done = call(ctx, async |domain, actor| {
+            bulk_mint::mint(domain, actor, input.into()).await
+        });
+        let (results, user_errors) = payload(done.await.map(BulkMintResult::list))?;
+        Ok(BulkMintAffiliateCodesPayload {
+            results: results.unwrap_or_default(),
+            user_errors,
+        })
+    }
+
+    /// Sets how many codes affiliates may mint for themselves, and with which words not. For owners and managers.
+    #[graphql(guard = "May(Operation::ManageCodeSettings)")]
+    async fn update_code_settings(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateCodeSettingsInput,
+    ) -> async_graphql::Result<UpdateCodeSettingsPayload> {
+        let done = call(ctx, async |domain, actor| {
+            code_settings::update(domain, actor, input.into()).await
+        });
+        let (code_settings, user_errors) = payload(done.await.map(|(settings, _)| settings.into()))?;
+        Ok(UpdateCodeSettingsPayload {
+            code_settings,
             user_errors,
         })
     }

@@ -9,6 +9,7 @@ use super::{
     api_keys::ApiKey,
     audit::{AuditEntry, AuditLogFilter},
     campaigns::Campaign,
+    code_settings::CodeSettings,
     codes::AffiliateCode,
     connection::{self, List, Maybe, Total, list, look_up},
     context::{ContextExt, May, Requester},
@@ -16,6 +17,7 @@ use super::{
     coupons::CampaignCoupon,
     errors::graphql_error,
     inbox::{StripeEvent, StripeEventFilter, StripeInbox},
+    mutation::may_mint,
     node::{self, Node},
     scalars::{filter_id, id},
     stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
@@ -25,7 +27,7 @@ use crate::{
     domain::{
         self, Domain, affiliates, api_keys,
         audit::{self, AuditFilter},
-        campaigns, codes,
+        campaigns, code_settings, codes,
         codes::CodeFilter,
         conversions, coupons,
         coupons::CouponFilter,
@@ -201,6 +203,14 @@ impl Query {
         let page = codes::list(domain, &requester.actor, &filter, &args).await;
         let node = |row| AffiliateCode::new(row, &requester.loaders);
         list(page, Total::Codes(filter), |row| Place::of(row.id.0), node)
+    }
+
+    /// What holds for the codes that affiliates mint themselves. For those who manage codes or mint their own.
+    #[graphql(guard = "may_mint()")]
+    async fn code_settings(&self, ctx: &Context<'_>) -> async_graphql::Result<CodeSettings> {
+        let (domain, requester) = parts(ctx)?;
+        let settings = code_settings::get(domain, &requester.actor).await;
+        settings.map(CodeSettings::from).map_err(graphql_error)
     }
 
     /// The conversions that you may see, the newest sale first.

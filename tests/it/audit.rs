@@ -41,6 +41,7 @@ both! {
             .map(|(mutation, actions)| format!("{mutation}: {}", Vec::from_iter(actions.iter().cloned()).join(", ")))
             .collect();
         assert_eq!(told, [
+            "bulkMintAffiliateCodes: code.minted",
             "createAffiliate: affiliate.created",
             "createApiKey: api_key.created",
             "createCampaign: campaign.created",
@@ -59,6 +60,7 @@ both! {
             "updateAffiliateStatus: affiliate.status_changed",
             "updateCampaign: campaign.updated",
             "updateCampaignCoupon: coupon.updated",
+            "updateCodeSettings: code_settings.updated",
         ]);
     }
 

@@ -64,6 +64,64 @@ both! {
         assert_eq!(app.state().await, before);
     }
 
+    async fn deleting_says_first_how_many_live_codes_end_with_it(app: &TestApp) {
+        let stage = app.stage().await;
+        let max = app.max();
+        for code in ["SARAH-TWO", "SARAH-OFF"] {
+            max.mint(&stage.coupon, &stage.sarah, code).await;
+        }
+        max.mint(&stage.coupon, &stage.bob, "BOB-ONE").await;
+        let off = max.mint(&stage.coupon, &stage.bob, "BOB-OFF").await;
+        max.make("deactivateAffiliateCode", "affiliateCode", "id", json!({ "id": off })).await;
+        let unused = max.coupon(&stage.campaign, CouponSpec::default()).await;
+        let query = "{ campaignCoupons { nodes { id liveCodeCount } } }";
+        let counts = json!([{ "id": stage.coupon, "liveCodeCount": 4 }, { "id": unused, "liveCodeCount": 0 }]);
+        assert_eq!(app.ana().query(query).await["campaignCoupons"]["nodes"], counts);
+        let own = app.affiliate(&stage.sarah).query(query).await;
+        assert_eq!(own["campaignCoupons"]["nodes"][0]["liveCodeCount"], 3, "its own alone");
+        let delete = |expected: Value| {
+            let input = json!({ "id": stage.coupon, "expectedLiveCodeCount": expected });
+            max.mutate("deleteCampaignCoupon", "deletedId deactivatedCodeCount", input)
+        };
+        let (before, writes) = (app.everything().await, app.writes());
+        for wrong in [0, 3, 5, -1] {
+            let payload = delete(json!(wrong)).await;
+            assert_eq!(client::mistakes(&payload), [mistake("INVALID", "expectedLiveCodeCount")]);
+            assert_eq!([&payload["deletedId"], &payload["deactivatedCodeCount"]], [&Value::Null, &json!(0)]);
+        }
+        assert_eq!((app.everything().await, app.writes()), (before, writes));
+        let payload = delete(json!(4)).await;
+        assert_eq!(payload, json!({ "deletedId": stage.coupon, "deactivatedCodeCount": 4, "userErrors": [] }));
+        let payload = max.mutate("deleteCampaignCoupon", "deletedId deactivatedCodeCount", json!({ "id": unused })).await;
+        assert_eq!(payload["deactivatedCodeCount"], 0);
+    }
+
+    async fn archiving_stops_every_way_of_minting_and_leaves_minted_codes_working(app: &TestApp) {
+        let stage = app.stage_with(CampaignSpec::default(), CouponSpec::default().with("mintOnApproval", true)).await;
+        let max = app.max();
+        max.make("updateCampaignCoupon", "campaignCoupon", "id", json!({ "id": stage.coupon, "archived": true })).await;
+        let before = app.state().await;
+        let input = json!({ "couponId": stage.coupon, "affiliateId": stage.sarah });
+        for caller in [&max, &app.affiliate(&stage.sarah)] {
+            let mistakes = caller.mistakes("mintAffiliateCode", "affiliateCode", input.clone()).await;
+            assert_eq!(mistakes, [mistake("INVALID", "couponId")]);
+        }
+        let bulk = json!({ "couponId": stage.coupon, "rows": [{ "affiliateId": stage.sarah }] });
+        let payload = max.mutate("bulkMintAffiliateCodes", "results { index }", bulk).await;
+        assert_eq!(client::mistakes(&payload), [mistake("INVALID", "couponId")]);
+        assert_eq!(app.state().await, before);
+        max.new_affiliate("Eve", &[&stage.campaign]).await;
+        assert_eq!(app.count::<code::Entity>().await, 1);
+        // What was minted can still be switched off and on, and sells.
+        for mutation in ["deactivateAffiliateCode", "reactivateAffiliateCode"] {
+            max.make(mutation, "affiliateCode", "id", json!({ "id": stage.code })).await;
+        }
+        let sale = app.sale().promo(app.promo("SARAH20")).build();
+        sale.sync(&app.acme.stripe);
+        app.deliver(&sale.start(Shape::Endive)).await;
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"]);
+    }
+
     async fn archived_coupons_are_listed_only_when_asked_for(app: &TestApp) {
         let stage = app.stage().await;
         app.max()

@@ -21,7 +21,7 @@ const CONVERSIONS: &str = "conversions(first: N) { totalCount edges { cursor nod
 } } }";
 const STATS: &str = "codeRedemptionStats(first: N) { nodes {
     redemptions revenue { amount } lastRedeemedAt code { code affiliate { name balance { amount } } coupon { name campaign { name } } } } }";
-const CODES: &str = "affiliateCodes(first: N) { nodes { code formerCodes redemptionCount stripeSync { status } affiliate { name } coupon { name stripeSync { status } } } }";
+const CODES: &str = "affiliateCodes(first: N) { nodes { code formerCodes redemptionCount stripeSync { status } affiliate { name } coupon { name liveCodeCount stripeSync { status } } } }";
 
 const EVENTS: &str = "stripeEvents(first: N) { nodes { stripeId status lastError payload } }";
 

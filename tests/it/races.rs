@@ -99,6 +99,35 @@ both! {
         }
     }
 
+    async fn of_fifty_that_mint_one_text_in_any_case_one_has_it(app: &TestApp) {
+        let stage = app.stage().await;
+        let (max, sarah) = (app.max(), app.affiliate(&stage.sarah));
+        for round in 0..3 {
+            let mints = join_all((0..50_u32).map(|number| {
+                // Another case of the letters for each.
+                let cased = |(at, letter): (usize, char)| if number >> at & 1 == 1 { letter.to_ascii_lowercase() } else { letter };
+                let code: String = format!("PODCAST-{round}").chars().enumerate().map(cased).collect();
+                let (caller, affiliate) = if number % 2 == 0 { (&max, &stage.bob) } else { (&sarah, &stage.sarah) };
+                let input = json!({ "couponId": stage.coupon, "affiliateId": affiliate, "code": code });
+                caller.mutate("mintAffiliateCode", "affiliateCode { id code }", input)
+            }))
+            .await;
+            assert_eq!(made(&mints, "affiliateCode"), 1, "round {round}");
+            for payload in mints.iter().filter(|payload| payload["affiliateCode"].is_null()) {
+                assert_eq!(client::mistakes(payload), [mistake("TAKEN", "code")]);
+            }
+            let text = format!("PODCAST-{round}");
+            let winner = mints.iter().find(|payload| !payload["affiliateCode"].is_null()).unwrap();
+            assert_eq!(winner["affiliateCode"]["code"], text);
+            let made = app.acme.stripe.promotion_codes(&text);
+            assert_eq!((made.len(), &made[0]["metadata"]["rekomi_affiliate_coupon_id"]), (1, &winner["affiliateCode"]["id"]));
+            let calls = app.standin.calls();
+            let asked = calls.iter().filter(|call| call.method == "POST" && call.params["code"] == text);
+            assert_eq!(asked.count(), 1, "Stripe is asked for the winner's alone");
+        }
+        assert_eq!(app.count::<code::Entity>().await, 4);
+    }
+
     async fn no_code_is_minted_for_an_affiliate_that_is_suspended_meanwhile(app: &TestApp) {
         let stage = app.stage().await;
         let max = app.max();

@@ -159,6 +159,57 @@ both! {
         }
     }
 
+    async fn every_way_of_making_codes_ends_with_the_trial_and_opens_with_an_upgrade(app: &TestApp) {
+        let marked = CouponSpec::default().with("mintOnApproval", true);
+        let stage = app.stage_with(CampaignSpec::default(), marked).await;
+        let max = app.max();
+        let off = max.mint(&stage.coupon, &stage.sarah, "SARAH-OFF").await;
+        let deactivate = json!({ "id": off });
+        max.make("deactivateAffiliateCode", "affiliateCode", "id", deactivate.clone()).await;
+        set_plan(app, Tier::Starter, 14).await;
+        // What each way answers, as one word; each leaves a code or a coupon where it may.
+        let ways = async |round: usize| {
+            // A token is good for an hour.
+            let (max, sarah, number) = (app.max(), app.affiliate(&stage.sarah), round + 2);
+            let input = CouponSpec::default().with("campaignId", stage.campaign.as_str()).input;
+            let coupon = max.mutate("createCampaignCoupon", "campaignCoupon { id }", input).await;
+            let mint = max.mutate("mintAffiliateCode", "affiliateCode { id }", mint(&stage, Some(&format!("M-{number}")))).await;
+            let own = json!({ "couponId": stage.coupon, "code": format!("OWN-{number}") });
+            let own = sarah.mutate("mintAffiliateCode", "affiliateCode { id }", own).await;
+            let bulk = json!({ "couponId": stage.coupon, "rows": [{ "affiliateId": stage.bob }] });
+            let bulk = max.mutate("bulkMintAffiliateCodes", "results { affiliateCode { id } }", bulk).await;
+            let on = max.mutate("reactivateAffiliateCode", "affiliateCode { id }", deactivate.clone()).await;
+            max.mutate("deactivateAffiliateCode", "affiliateCode { id }", deactivate.clone()).await;
+            let payloads = [coupon, mint, own, bulk, on];
+            let answers = payloads.iter().map(|payload| client::mistakes(payload).first().map_or("made".into(), |it| it.0.clone()));
+            let answers: Vec<String> = answers.collect();
+            let eve = max.new_affiliate(&format!("Eve{number}"), &[&stage.campaign]).await;
+            let query = format!("{{ affiliateCodes(affiliateId: \"{eve}\") {{ totalCount }} }}");
+            (answers, app.ana().query(&query).await["affiliateCodes"]["totalCount"].as_i64().unwrap())
+        };
+        let (open, shut) = ((vec!["made".to_owned(); 5], 1), (vec!["PLAN_TIER_REQUIRED".to_owned(); 5], 0));
+        app.pass(TimeDelta::days(14) - TimeDelta::microseconds(1));
+        assert_eq!(ways(0).await, open);
+        app.pass(TimeDelta::microseconds(1));
+        assert_eq!(ways(1).await, shut);
+        set_plan(app, Tier::Growth, 0).await;
+        assert_eq!(ways(2).await, open);
+        set_plan(app, Tier::Starter, 0).await;
+        assert_eq!(ways(3).await, shut);
+        let max = app.max();
+        // A downgrade keeps what exists: it sells, and can be switched off and deleted.
+        let sale = app.sale().promo(app.promo("OWN-2")).build();
+        sale.sync(&app.acme.stripe);
+        app.deliver(&sale.start(Shape::Endive)).await;
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah OWN-2 4000 USD, commission 800"]);
+        max.make("deactivateAffiliateCode", "affiliateCode", "id", json!({ "id": stage.code })).await;
+        let payload = max.mutate("deleteCampaignCoupon", "deletedId", json!({ "id": stage.coupon })).await;
+        assert_eq!(payload["deletedId"], stage.coupon);
+        set_plan(app, Tier::Pro, 0).await;
+        let coupon = CouponSpec::default().with("campaignId", stage.campaign.as_str()).input;
+        max.make("createCampaignCoupon", "campaignCoupon", "id", coupon).await;
+    }
+
     async fn a_brand_without_a_stripe_key_makes_codes_that_wait_for_one(app: &TestApp) {
         let server = &app.instance.app;
         let keyless = BrandInput {

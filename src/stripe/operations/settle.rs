@@ -142,7 +142,7 @@ impl Operations {
                         coupon,
                         promotion_code,
                     };
-                    owed::owe_next_in_txn(txn, &self.clock, &scope, &retire).await?;
+                    owed::owe_to_worker_in_txn(txn, &self.clock, &scope, &retire, true).await?;
                 }
             }
             Call::RenameCoupon { .. }

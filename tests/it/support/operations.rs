@@ -71,6 +71,7 @@ pub fn queries() -> Vec<Specimen> {
         specimen("Query", "conversion", json!({ "id": "$conversion" })),
         specimen("Query", "feedCursor", json!({})),
         specimen("Query", "stripeInbox", json!({})),
+        specimen("Query", "codeSettings", json!({})),
     ]);
     all.extend(list("campaigns", json!({})));
     all.extend(list("affiliates", json!({})));
@@ -119,7 +120,7 @@ pub fn mutations() -> Vec<Specimen> {
     let coupon = json!({
         "campaignId": "$campaign", "name": "New", "discount": { "percentOff": "10" }, "duration": "REPEATING",
         "durationInMonths": 3, "maxRedemptionsPerCode": 5, "expiresAt": "2027-01-01T00:00:00Z",
-        "overridesClickAttribution": true, "allowAffiliateSelfMint": true, "affiliateId": "$affiliate",
+        "overridesClickAttribution": true, "allowAffiliateSelfMint": true, "mintOnApproval": true, "affiliateId": "$affiliate",
     });
     let mut amount = coupon.clone();
     amount["discount"] = json!({ "amountOff": { "minorUnits": 100, "currency": "USD" } });
@@ -142,7 +143,7 @@ pub fn mutations() -> Vec<Specimen> {
             "updateCampaignCoupon",
             json!({
                 "id": "$coupon", "name": "Newer", "overridesClickAttribution": false, "allowAffiliateSelfMint": true,
-                "archived": false,
+                "mintOnApproval": false, "archived": false,
             }),
         ),
         mutation(
@@ -150,14 +151,27 @@ pub fn mutations() -> Vec<Specimen> {
             json!({ "couponId": "$coupon", "affiliateId": "$affiliate", "code": "$new_text" }),
         ),
         mutation("renameAffiliateCode", json!({ "id": "$code", "code": "$renamed_text" })),
-        mutation("deactivateAffiliateCode", json!({ "id": "$code" })),
-        mutation("reactivateAffiliateCode", json!({ "id": "$code" })),
         mutation(
             "setCampaignCode",
             json!({ "campaignId": "$campaign", "couponId": "$coupon", "code": "$shared_text" }),
         ),
         mutation("removeCampaignCode", json!({ "campaignId": "$campaign" })),
-        mutation("deleteCampaignCoupon", json!({ "id": "$coupon" })),
+        mutation(
+            "bulkMintAffiliateCodes",
+            json!({
+                "couponId": "$coupon", "batch": "$new_text", "rows": [{ "affiliateId": "$affiliate", "code": "$bulk_text" }],
+            }),
+        ),
+        mutation(
+            "updateCodeSettings",
+            json!({ "maxCodesPerAffiliate": 100, "reservedWords": ["NOBODYS"] }),
+        ),
+        mutation("deactivateAffiliateCode", json!({ "id": "$code" })),
+        mutation("reactivateAffiliateCode", json!({ "id": "$code" })),
+        mutation(
+            "deleteCampaignCoupon",
+            json!({ "id": "$coupon", "expectedLiveCodeCount": 3 }),
+        ),
         mutation(
             "createApiKey",
             json!({ "name": "New", "scopes": ["READ"], "expiresAt": "2027-01-01T00:00:00Z" }),

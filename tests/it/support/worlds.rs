@@ -42,6 +42,7 @@ impl TestApp {
             ("new_text", &format!("NEW-{}", text(name))),
             ("renamed_text", &format!("RE-{}", text(name))),
             ("shared_text", &format!("ALL-{}", text(name))),
+            ("bulk_text", &format!("BULK-{}", text(name))),
             ("email", &format!("{name}@new.example")),
         ]);
         world.extend(sold(&owner, &code).await);
