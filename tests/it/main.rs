@@ -12,6 +12,7 @@
 #[macro_use]
 mod support;
 
+mod advice;
 mod affiliates;
 mod api_keys;
 mod audit;
@@ -58,6 +59,7 @@ mod races;
 mod rebuild;
 mod rebuild_differences;
 mod refunds;
+mod refusals;
 mod replay;
 mod reseal;
 mod resume;

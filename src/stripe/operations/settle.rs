@@ -15,18 +15,20 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Operations, Outcome};
+use super::{Made, Operations, Outcome, Trouble};
 use crate::{
     auth::Actor,
     directory::Name,
     domain::{
-        Outbox, audit,
+        audit,
         owed::{self, Call},
     },
     error::{Error, Result},
 };
 
 const MAX_BACKOFF_SECONDS: i64 = 30;
+/// For what must come first.
+const WAIT: TimeDelta = TimeDelta::seconds(1);
 
 impl Operations {
     /// What waited, `DISABLED`, for a Stripe key is owed again where the brand has one now.
@@ -59,21 +61,25 @@ impl Operations {
         Ok(())
     }
 
-    /// Writes down how a try ended.
+    /// Writes down how a try ended, unless somebody else has the operation by now, or it was taken back with its change.
     pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
         let txn = self.db.begin().await?;
+        if !holds_in_txn(&txn, operation).await? {
+            return Ok(());
+        }
         let mut row = stripe_operation::ActiveModel {
+            id: Set(operation.id),
             leased_until: Set(None),
             ..Default::default()
         };
-        let attempts = operation.attempts + 1;
+        let (now, attempts) = (self.clock.now(), operation.attempts + 1);
         match outcome {
-            Outcome::Done(stripe_id) => {
+            Outcome::Done(made) => {
                 row.status = Set(OperationStatus::Done);
                 row.attempts = Set(attempts);
                 row.last_error = Set(None);
-                if let Some(stripe_id) = stripe_id {
-                    keep_id_in_txn(&txn, operation, stripe_id).await?;
+                if let Some(made) = made {
+                    keep_id_in_txn(&txn, operation, made).await?;
                 }
             }
             Outcome::Refused(refused) => {
@@ -83,24 +89,18 @@ impl Operations {
                     self.switch_off_in_txn(&txn, operation, id, &refused.message).await?;
                 }
             }
-            Outcome::Retry { reason, new_key } => {
+            Outcome::Retry { trouble, new_key } => {
                 row.attempts = Set(attempts);
-                row.next_attempt_at = Set(backoff(self.clock.now(), attempts, operation.id));
-                row.last_error = Set(Some(reason));
+                row.next_attempt_at = Set(backoff(now, attempts, operation.id).max(after(now, &trouble)));
+                row.last_error = Set(Some(trouble.reason));
                 row.key_generation = Set(operation.key_generation + i32::from(new_key));
             }
-            Outcome::Waiting => row.next_attempt_at = Set(self.clock.now() + TimeDelta::seconds(1)),
+            Outcome::Unsent(trouble) => row.next_attempt_at = Set(after(now, &trouble)),
+            Outcome::Waiting => row.next_attempt_at = Set(now + WAIT),
             Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
         }
-        // Only what is still owed: somebody else may have done it meanwhile, or taken it back with its change.
-        stripe_operation::Entity::update_many()
-            .set(row)
-            .filter(stripe_operation::Column::Id.eq(operation.id))
-            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
-            .exec(&txn)
-            .await?;
+        row.update(&txn).await?;
         txn.commit().await?;
-        self.wake();
         Ok(())
     }
 }
@@ -138,12 +138,28 @@ fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
     now + TimeDelta::milliseconds(seconds * 1000 - seconds * 250 * jitter / 255)
 }
 
+/// Not before Stripe wants to be asked again.
+fn after(now: DateTime<Utc>, trouble: &Trouble) -> DateTime<Utc> {
+    let wait = TimeDelta::from_std(trouble.wait.unwrap_or_default());
+    now + wait.unwrap_or(WAIT)
+}
+
+/// Whether the operation is still owed, and under the lease that it was tried under.
+async fn holds_in_txn(txn: &impl ConnectionTrait, operation: &stripe_operation::Model) -> Result<bool> {
+    let row = stripe_operation::Entity::find_by_id(operation.id)
+        .lock(LockType::NoKeyUpdate)
+        .one(txn)
+        .await?;
+    Ok(row.is_some_and(|row| row.status == OperationStatus::Pending && row.leased_until == operation.leased_until))
+}
+
 /// Keeps Stripe's id with our row.
 async fn keep_id_in_txn(
     txn: &impl ConnectionTrait,
     operation: &stripe_operation::Model,
-    stripe_id: String,
+    made: Made,
 ) -> Result<(), Error> {
+    let stripe_id = made.id;
     match serde_json::from_str(&operation.params)? {
         Call::CreateCoupon { id, .. } => {
             let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
@@ -156,6 +172,9 @@ async fn keep_id_in_txn(
             let current = codes.filter(code::Column::Code.eq(&code));
             let with_id = current.col_expr(code::Column::StripeId, Expr::value(&stripe_id));
             with_id.exec(txn).await?;
+            if made.active == Some(false) {
+                switched_off_in_txn(txn, id).await?;
+            }
             let shared = campaign_code::Entity::update_many().filter(campaign_code::Column::Id.eq(id));
             let with_id = shared.col_expr(campaign_code::Column::StripeId, Expr::value(&stripe_id));
             with_id.exec(txn).await?;
@@ -176,5 +195,19 @@ async fn keep_id_in_txn(
         }
         Call::RenameCoupon { .. } | Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { .. } => {}
     }
+    Ok(())
+}
+
+/// A promotion code that was found, and that somebody had switched off at Stripe before it was known here.
+async fn switched_off_in_txn(txn: &impl ConnectionTrait, id: CodeId) -> Result<(), Error> {
+    let codes = code::Entity::update_many().filter(code::Column::Id.eq(id));
+    codes
+        .col_expr(code::Column::StripeActive, Expr::value(false))
+        .col_expr(
+            code::Column::StripeReason,
+            Expr::value("It was switched off at Stripe."),
+        )
+        .exec(txn)
+        .await?;
     Ok(())
 }
