@@ -9,8 +9,8 @@ use std::{
 };
 
 use entity::stripe_operation::{self, Column};
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::{LEASE, Operations, Try};
@@ -118,15 +118,19 @@ impl Operations {
     }
 
     /// Does what is due of a brand until nothing is; how many tries that took.
+    ///
+    /// Tries are tasks of their own: one that holds the database goes on while the lane waits for it.
     async fn work(&self, name: FeedName) -> Result<usize> {
-        let (mut tries, mut tried) = (FuturesUnordered::new(), 0);
+        let (mut tries, mut tried) = (JoinSet::new(), 0);
         loop {
             let free = ROOM - tries.len();
             if free >= ROOM / 2 && !self.lanes.tasks.is_closed() {
-                tries.extend(self.claim(name, free).await?.into_iter().map(|it| self.once(it)));
+                for operation in self.claim(name, free).await? {
+                    tries.spawn(self.clone().once(operation));
+                }
             }
-            match tries.next().await {
-                Some(()) => tried += 1,
+            match tries.join_next().await {
+                Some(_) => tried += 1,
                 None => return Ok(tried),
             }
         }
@@ -145,7 +149,7 @@ impl Operations {
     }
 
     /// One try. What it could not write down is tried again when the lease ends.
-    async fn once(&self, operation: stripe_operation::Model) {
+    async fn once(self, operation: stripe_operation::Model) {
         let trying = async {
             let outcome = self.perform_within(MAX_TRY, &operation, Try::Later).await?;
             self.settle(&operation, outcome.late()).await
