@@ -140,7 +140,7 @@ impl Stripe {
         }
     }
 
-    /// Makes a call under an idempotency key. `promotion_code` is Stripe's id of the code that the call is about.
+    /// Makes a call under an idempotency key; a deletion needs none. `promotion_code` is Stripe's id of the code that the call is about.
     ///
     /// The answer is what was made or changed.
     pub async fn make(
@@ -151,7 +151,8 @@ impl Stripe {
         idempotency_key: &str,
     ) -> Result<Made, CallError> {
         let request = build(call, promotion_code)?;
-        self.send(way, &request, Some(idempotency_key)).await
+        let key = matches!(request.method, StripeMethod::Post).then_some(idempotency_key);
+        self.send(way, &request, key).await
     }
 }
 

@@ -208,6 +208,44 @@ mod tests {
     }
 
     #[test]
+    fn a_request_says_who_asks_in_which_version_and_under_which_key() {
+        let http = Http::new(&"https://api.stripe.com/".parse().unwrap()).unwrap();
+        let form = serde_json::json!({ "code": "SARAH20", "promotion": { "type": "coupon" } });
+        let request = RequestBuilder::new(StripeMethod::Post, "/promotion_codes").form(&form);
+        let acct = Credentials::new("sk_live_1", Some("acct_1")).unwrap();
+        let made = http.request(&acct, &request, Some("key-1")).unwrap();
+        assert_eq!(
+            (made.method(), made.url().as_str()),
+            (&Method::POST, "https://api.stripe.com/v1/promotion_codes")
+        );
+        let headers = made.headers();
+        let mut told: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "authorization: Bearer sk_live_1",
+                "content-type: application/x-www-form-urlencoded",
+                "idempotency-key: key-1",
+                "stripe-account: acct_1",
+                "stripe-version: 2026-09-30.endive",
+            ]
+        );
+        assert!(headers["authorization"].is_sensitive());
+        let body = made.body().and_then(reqwest::Body::as_bytes).unwrap();
+        assert_eq!(body, b"code=SARAH20&promotion[type]=coupon");
+
+        let own = Credentials::new("sk_live_1", None).unwrap();
+        let read = RequestBuilder::new(StripeMethod::Get, "/coupons").query(&serde_json::json!({ "limit": 1 }));
+        let made = http.request(&own, &read, None).unwrap();
+        assert_eq!(made.url().as_str(), "https://api.stripe.com/v1/coupons?limit=1");
+        assert_eq!((made.headers().len(), made.body().is_none()), (2, true));
+    }
+
+    #[test]
     fn a_key_that_is_no_header_is_told_without_it() {
         let error = Credentials::new("sk_live_\n", None).err();
         assert_eq!(
