@@ -154,4 +154,48 @@ both! {
         assert_eq!(code["status"], "ACTIVE");
         assert_eq!(app.acme.stripe.promotion_codes("SARAH-X").len(), 1);
     }
+
+    async fn what_goes_is_tried_until_the_key_is_good_again(app: &TestApp) {
+        let stage = app.stage().await;
+        let other = app.max().coupon(&stage.campaign, CouponSpec::default()).await;
+        let mode = FaultKind::Fail(Failure {
+            status: 404,
+            message: "No such promotion code; a similar object exists in test mode.".to_owned(),
+            ..Failure::default()
+        });
+        for fault in [FaultKind::Revoked, FaultKind::Forbidden, mode] {
+            app.standin.fault(Fault::new(fault.clone()).always());
+            let code = json!({ "id": stage.code });
+            let off = app.max().make("deactivateAffiliateCode", "affiliateCode", SYNC, code.clone()).await;
+            assert_eq!((&off["status"], &off["stripeSync"]["status"]), (&json!("INACTIVE"), &json!("PENDING")), "{fault:?}");
+            assert_eq!(app.acme.stripe.promotion_codes("SARAH20")[0]["active"], true);
+            app.standin.clear_faults();
+            stands(app, &off, "SYNCED").await;
+            assert_eq!(app.acme.stripe.promotion_codes("SARAH20")[0]["active"], false);
+            app.max().make("reactivateAffiliateCode", "affiliateCode", "id", code).await;
+        }
+        app.standin.fault(Fault::new(FaultKind::Revoked).always());
+        app.max().mutate("deleteCampaignCoupon", "deletedId", json!({ "id": other })).await;
+        assert!(app.acme.stripe.get("coupon", &other).is_some());
+        app.standin.clear_faults();
+        eventually("the coupon is gone at Stripe", async || {
+            app.pass(TimeDelta::seconds(1));
+            app.work_off().await;
+            app.acme.stripe.get("coupon", &other).is_none().then_some(())
+        })
+        .await;
+    }
+
+    async fn a_return_that_is_refused_later_leaves_the_code_off(app: &TestApp) {
+        let stage = app.stage().await;
+        let code = json!({ "id": stage.code });
+        app.max().make("deactivateAffiliateCode", "affiliateCode", "id", code.clone()).await;
+        app.standin.fault(on_codes(FaultKind::DropBefore));
+        app.standin.fault(Fault::refuse("It is fully redeemed.", "active").on_path("/v1/promotion_codes"));
+        let on = app.max().make("reactivateAffiliateCode", "affiliateCode", SYNC, code).await;
+        assert_eq!((&on["status"], &on["stripeSync"]["status"]), (&json!("ACTIVE"), &json!("PENDING")));
+        let off = stands(app, &on, "FAILED").await;
+        assert_eq!((&off["status"], &off["stripeSync"]["lastError"]), (&json!("INACTIVE"), &json!("It is fully redeemed.")));
+        assert_eq!(app.acme.stripe.promotion_codes("SARAH20")[0]["active"], false);
+    }
 }

@@ -55,6 +55,7 @@ mod logs;
 mod looked_up;
 mod minting;
 mod operations;
+mod operations_metrics;
 mod ordering;
 mod owed_crashes;
 mod paging;

@@ -126,6 +126,10 @@ impl Operations {
         };
         Ok(match error {
             CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
+            // Nobody takes back that something goes: it is tried until the key is mended.
+            CallError::Refused(refused) if refused.of_the_key().is_some() && goes(call) => {
+                Outcome::retry(CallError::Refused(refused))
+            }
             CallError::Refused(refused) if refused.of_the_key().is_some() => Outcome::Refused(refused),
             // Perhaps it is ours that is in the way, made by a try whose answer was lost; or ours was made, and what
             // Stripe refuses now is another.
@@ -161,9 +165,13 @@ enum Ready {
 
 /// What is to be switched off or deleted is not there: that is what was wanted.
 fn is_gone(call: &Call, refused: &Refused) -> bool {
-    let goes = matches!(
+    goes(call) && refused.status == 404 && refused.of_the_key().is_none()
+}
+
+/// Whether something is to be switched off or deleted.
+fn goes(call: &Call) -> bool {
+    matches!(
         call,
         Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { active: false, .. }
-    );
-    goes && refused.status == 404 && refused.of_the_key().is_none()
+    )
 }

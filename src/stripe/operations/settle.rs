@@ -7,7 +7,7 @@ use entity::{
     coupon,
     id::{BrandId, CodeId},
     promotion_code,
-    stripe_operation::{self, OperationKind, OperationStatus},
+    stripe_operation::{self, OperationStatus},
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
@@ -85,7 +85,9 @@ impl Operations {
             Outcome::Refused(refused) => {
                 tracing::warn!(operation = %operation.id, reason = refused.message, "Stripe refused an operation");
                 owed::fail_in_txn(&txn, operation.id, &refused.message).await?;
-                if let (OperationKind::CreatePromotionCode, Some(id)) = (operation.kind, operation.code_id) {
+                if let Some(id) = operation.code_id
+                    && switches_on(&serde_json::from_str(&operation.params)?)
+                {
                     self.switch_off_in_txn(&txn, operation, id, &refused.message).await?;
                 }
             }
@@ -95,7 +97,10 @@ impl Operations {
                 row.last_error = Set(Some(trouble.reason));
                 row.key_generation = Set(operation.key_generation + i32::from(new_key));
             }
-            Outcome::Unsent(trouble) => row.next_attempt_at = Set(after(now, &trouble)),
+            Outcome::Unsent(trouble) => {
+                row.next_attempt_at = Set(after(now, &trouble));
+                row.last_error = Set(Some(trouble.reason));
+            }
             Outcome::Waiting => row.next_attempt_at = Set(now + WAIT),
             Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
         }
@@ -136,6 +141,14 @@ fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
     let seconds = (1_i64 << exponent).min(MAX_BACKOFF_SECONDS);
     let jitter = i64::from(id.as_bytes()[15] ^ attempts.to_le_bytes()[0]);
     now + TimeDelta::milliseconds(seconds * 1000 - seconds * 250 * jitter / 255)
+}
+
+/// Whether a code can be redeemed only once it is done.
+fn switches_on(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::CreatePromotionCode { .. } | Call::SetPromotionCodeActive { active: true, .. }
+    )
 }
 
 /// Not before Stripe wants to be asked again.
