@@ -85,8 +85,8 @@ DROP INDEX stripe_operation_queue
 const LANES: &str = "
 CREATE INDEX stripe_operation_due ON stripe_operation (brand_id, livemode, next_attempt_at, id)
   WHERE status = 'pending';
-CREATE INDEX stripe_operation_first ON stripe_operation (coupon_id, id)
-  WHERE code_id IS NULL AND status IN ('pending', 'disabled')
+CREATE INDEX stripe_operation_unmade ON stripe_operation (coupon_id)
+  WHERE kind = 'create_coupon' AND status IN ('pending', 'disabled')
 ";
 
 /// SQLite cannot drop a constraint: the tables are made anew. Nothing refers to them.

@@ -4,9 +4,15 @@ use crate::support::{app::http, *};
 
 /// A gauge of this process, as it was set last: perhaps for another server that runs in it.
 async fn gauge(app: &TestApp, name: &str) -> Option<f64> {
-    let text = http().get(format!("{}/metrics", app.instance.base)).send().await.unwrap();
+    let text = http()
+        .get(format!("{}/metrics", app.instance.base))
+        .send()
+        .await
+        .unwrap();
     let text = text.text().await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
     line.map(|value| value.parse().unwrap())
 }
 

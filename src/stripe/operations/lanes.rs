@@ -23,19 +23,23 @@ const ROOM: usize = 16;
 /// Shorter than the lease, so that who comes to an end still holds it.
 const MAX_TRY: Duration = Duration::from_secs(25);
 
-/// Older operations on the same object; for a code, the making of its coupon too. Literals, as the indexes have them.
+/// No older operation on the same object is owed and, for a code, not the making of its coupon. Literals, as the indexes
+/// have them; the coupons that are not made yet are looked up once, and not for each of thousands of codes.
 const NOTHING_FIRST: &str = "stripe_operation.status = 'pending'
 AND NOT EXISTS (
   SELECT 1 FROM stripe_operation AS earlier
   WHERE earlier.code_id = stripe_operation.code_id AND earlier.id < stripe_operation.id
     AND earlier.status IN ('pending', 'disabled')
 )
-AND NOT EXISTS (
+AND (stripe_operation.code_id IS NULL OR stripe_operation.coupon_id NOT IN (
+  SELECT unmade.coupon_id FROM stripe_operation AS unmade
+  WHERE unmade.kind = 'create_coupon' AND unmade.status IN ('pending', 'disabled')
+))
+AND (stripe_operation.code_id IS NOT NULL OR NOT EXISTS (
   SELECT 1 FROM stripe_operation AS earlier
   WHERE earlier.coupon_id = stripe_operation.coupon_id AND earlier.id < stripe_operation.id
     AND earlier.code_id IS NULL AND earlier.status IN ('pending', 'disabled')
-    AND (stripe_operation.code_id IS NULL OR earlier.kind = 'create_coupon')
-)";
+))";
 
 /// The lanes that are open.
 #[derive(Clone, Default)]
