@@ -33,7 +33,7 @@ use crate::{
         client::Stripe,
         fetch::Fetcher,
         inbox::{Inbox, inbox},
-        operations::Operations,
+        operations::{Lanes, Operations},
         process::Processor,
     },
     telemetry, worker,
@@ -79,7 +79,7 @@ impl App {
             txn.commit().await?;
         }
         let directory = Directory::new(db.clone(), &config);
-        let stripe = Stripe::new(&config.stripe_api_base);
+        let stripe = Stripe::new(&config.stripe_api_base)?;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let [events_due, operations_due] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let bell = FeedBell::default();
@@ -90,6 +90,7 @@ impl App {
             directory: directory.clone(),
             stripe: stripe.clone(),
             wake: operations_due.clone(),
+            lanes: Lanes::new(tasks.clone()),
         };
         let domain = Domain {
             db: db.clone(),

@@ -54,6 +54,12 @@ pub enum Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// An error and what led to it, for a log.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl Error {
     /// One user error on one field.
     pub fn user(code: UserErrorCode, field: &[&'static str], message: impl Into<String>) -> Self {

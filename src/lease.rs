@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, Iterable, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Value,
+    QueryOrder, QuerySelect, QueryTrait, Select, Value,
     sea_query::{Expr, LockBehavior, LockType, Query},
 };
 
@@ -59,6 +59,17 @@ pub async fn release_all<E: Queue>(db: &impl ConnectionTrait) -> Result<(), DbEr
     Ok(())
 }
 
+/// The rows that are due now, and that nobody holds.
+pub fn due<E: Queue>(now: DateTime<Utc>) -> Select<E> {
+    let free = Condition::any()
+        .add(E::leased_until().is_null())
+        .add(E::leased_until().lte(now));
+    E::find()
+        .filter(E::status().eq(E::pending()))
+        .filter(E::next_attempt_at().lte(now))
+        .filter(free)
+}
+
 /// Claims up to `limit` due rows for `lease`, the longest due first.
 pub async fn claim<E: Queue>(
     db: &impl ConnectionTrait,
@@ -69,15 +80,22 @@ pub async fn claim<E: Queue>(
 where
     E::Model: FromQueryResult,
 {
-    let free = Condition::any()
-        .add(E::leased_until().is_null())
-        .add(E::leased_until().lte(now));
-    let due = E::find()
+    claim_of(db, due::<E>(now), now + lease, limit).await
+}
+
+/// The same out of some of the rows that are due.
+pub async fn claim_of<E: Queue>(
+    db: &impl ConnectionTrait,
+    due: Select<E>,
+    leased_until: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<E::Model>, DbErr>
+where
+    E::Model: FromQueryResult,
+{
+    let due = due
         .select_only()
         .column(E::id())
-        .filter(E::status().eq(E::pending()))
-        .filter(E::next_attempt_at().lte(now))
-        .filter(free)
         .order_by_asc(E::next_attempt_at())
         .order_by_asc(E::id())
         .limit(limit)
@@ -86,7 +104,7 @@ where
     let mut update = Query::update();
     update
         .table(E::default())
-        .value(E::leased_until(), now + lease)
+        .value(E::leased_until(), leased_until)
         .and_where(Expr::col(E::id()).in_subquery(due))
         .returning(Query::returning().columns(E::Column::iter()));
     let rows = db.query_all(&update).await?;

@@ -78,7 +78,16 @@ ALTER TABLE brand ADD COLUMN reserved_words TEXT NOT NULL DEFAULT '[]';
 const POSTGRES: &str = "
 ALTER TABLE redemption DROP CONSTRAINT redemption_code_id_fkey;
 ALTER TABLE code_total DROP CONSTRAINT code_total_code_id_fkey;
-ALTER TABLE stripe_operation DROP CONSTRAINT stripe_operation_code_id_fkey
+ALTER TABLE stripe_operation DROP CONSTRAINT stripe_operation_code_id_fkey;
+DROP INDEX stripe_operation_queue
+";
+
+/// What is due of each brand and mode, and what must be done before it.
+const LANES: &str = "
+CREATE INDEX stripe_operation_due ON stripe_operation (brand_id, livemode, next_attempt_at, id)
+  WHERE status = 'pending';
+CREATE INDEX stripe_operation_unmade ON stripe_operation (coupon_id)
+  WHERE kind = 'create_coupon' AND status IN ('pending', 'disabled')
 ";
 
 /// SQLite cannot drop a constraint: the tables are made anew. Nothing refers to them.
@@ -143,7 +152,6 @@ DROP TABLE old_stripe_operation;
 
 CREATE INDEX redemption_of_sale ON redemption (sale_id);
 CREATE INDEX redemption_of_code ON redemption (code_id, occurred_at);
-CREATE INDEX stripe_operation_queue ON stripe_operation (next_attempt_at, id) WHERE status = 'pending';
 CREATE INDEX stripe_operation_waiting ON stripe_operation (brand_id, livemode) WHERE status = 'disabled';
 CREATE INDEX stripe_operation_of_coupon ON stripe_operation (coupon_id, id);
 CREATE INDEX stripe_operation_of_code ON stripe_operation (code_id, id)
@@ -158,6 +166,7 @@ impl MigrationTrait for Migration {
         crate::run(manager, TABLES).await?;
         let sqlite = manager.get_database_backend() == DatabaseBackend::Sqlite;
         crate::run(manager, if sqlite { SQLITE } else { POSTGRES }).await?;
+        crate::run(manager, LANES).await?;
         for table in ["campaign_code", "taken_code", "promotion_code"] {
             crate::row_security(manager, table, "brand_id").await?;
         }

@@ -13,6 +13,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use url::{Host, Url};
 
+use crate::error::causes;
+
 /// For the connection, and for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes; a longer answer is an error.
@@ -123,11 +125,9 @@ fn client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// An error and its causes, without the address: its query may be nobody's business.
+/// Without the address: its query may be nobody's business.
 fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes(&error.without_url())
 }
 
 #[cfg(test)]

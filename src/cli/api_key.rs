@@ -24,7 +24,10 @@ use crate::{
         api_keys::{self, CreateApiKey},
         page::{MAX_PAGE, PageArgs, Place},
     },
-    stripe::{client::Stripe, operations::Operations},
+    stripe::{
+        client::Stripe,
+        operations::{Lanes, Operations},
+    },
 };
 
 #[derive(Subcommand)]
@@ -140,8 +143,9 @@ pub(super) async fn domain(config: &Config) -> Result<Domain, Failure> {
         db: db.clone(),
         clock: clock.clone(),
         directory: Directory::new(db.clone(), config),
-        stripe: Stripe::new(&config.stripe_api_base),
+        stripe: Stripe::new(&config.stripe_api_base).map_err(of)?,
         wake: Arc::new(Notify::new()),
+        lanes: Lanes::default(),
     };
     Ok(Domain {
         db,

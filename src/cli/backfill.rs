@@ -51,7 +51,7 @@ pub async fn run(config: &Config, args: &BackfillArgs) -> Outcome {
         db: db.clone(),
         clock,
         directory: directory.clone(),
-        stripe: Stripe::new(&config.stripe_api_base),
+        stripe: Stripe::new(&config.stripe_api_base).map_err(of)?,
         stored: Default::default(),
         wake: Default::default(),
     };

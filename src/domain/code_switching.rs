@@ -62,7 +62,8 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
         let entry = entry.with("reason", refusal.message.clone());
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;
-        return Err(Error::user(UserErrorCode::StripeRejected, &["id"], refusal.message));
+        let field: &[&'static str] = if refusal.param.is_some() { &["id"] } else { &[] };
+        return Err(Error::user(UserErrorCode::StripeRejected, field, refusal.message));
     }
     let code = find(domain, scope, id).await?;
     code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))

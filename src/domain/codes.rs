@@ -190,13 +190,16 @@ pub(super) fn creation(code: &code::Model, max_redemptions: Option<i32>) -> Call
     }
 }
 
-/// Stripe's refusal, on the field of ours that it is about.
+/// Stripe's refusal, on the field of ours that it is about: what a code has of its coupon's is the coupon's.
 pub(super) fn rejected(refusal: &Refusal) -> Error {
-    let field = match refusal.param.as_deref() {
-        Some("promotion[coupon]" | "promotion" | "max_redemptions" | "expires_at") => "couponId",
-        _ => "code",
+    let param = refusal.param.as_deref().unwrap_or_default();
+    let field: &[&'static str] = match param.split('[').next() {
+        Some("code") => &["code"],
+        Some("promotion" | "coupon" | "max_redemptions" | "expires_at") => &["couponId"],
+        _ if refusal.message.contains("already exists") => &["code"],
+        _ => &[],
     };
-    Error::user(UserErrorCode::StripeRejected, &[field], refusal.message.clone())
+    Error::user(UserErrorCode::StripeRejected, field, refusal.message.clone())
 }
 
 /// Where a coupon's code may be found by the affiliate it belongs to, whether approved or not.

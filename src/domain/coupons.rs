@@ -214,7 +214,8 @@ async fn undo_creation(
 pub(super) fn rejected(refusal: &Refusal) -> Error {
     let field: &[&'static str] = match refusal.param.as_deref() {
         Some("name") => &["name"],
-        Some("percent_off" | "amount_off" | "currency") => &["discount"],
+        Some("percent_off") => &["discount", "percentOff"],
+        Some("amount_off" | "currency") => &["discount", "amountOff"],
         Some("duration") => &["duration"],
         Some("duration_in_months") => &["durationInMonths"],
         Some("redeem_by") => &["expiresAt"],

@@ -20,7 +20,7 @@ use super::{Domain, Refusal};
 use crate::{auth::Scope, clock::Clock, error::Result};
 
 /// How long the first try, made by the mutation itself, keeps the workers off.
-const FIRST_TRY: TimeDelta = TimeDelta::seconds(10);
+const FIRST_TRY: TimeDelta = TimeDelta::seconds(15);
 
 /// The parameters of a call (<https://docs.stripe.com/api/coupons>, <https://docs.stripe.com/api/promotion_codes>).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

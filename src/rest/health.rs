@@ -45,7 +45,7 @@ async fn ready(State(health): State<Health>) -> Response {
 /// Prometheus's text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 async fn metrics(State(health): State<Health>) -> Response {
     if let Err(error) = gauges(&health).await {
-        tracing::warn!(%error, "the inbox could not be counted");
+        tracing::warn!(%error, "the queues could not be counted");
     }
     let text = telemetry::metrics().map(|handle| handle.render()).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
@@ -63,24 +63,32 @@ async fn gauges(health: &Health) -> Result<(), DbErr> {
         .into_tuple()
         .one(db)
         .await?;
-    let owed = stripe_operation::Entity::find()
-        .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
-        .count(db)
+    let operations = |status| stripe_operation::Entity::find().filter(stripe_operation::Column::Status.eq(status));
+    let owed = operations(OperationStatus::Pending).count(db).await?;
+    let without_key = operations(OperationStatus::Disabled).count(db).await?;
+    let oldest_owed: Option<Option<DateTime<Utc>>> = operations(OperationStatus::Pending)
+        .select_only()
+        .expr(stripe_operation::Column::CreatedAt.min())
+        .into_tuple()
+        .one(db)
         .await?;
     let backfills = backfill::Entity::find()
         .filter(backfill::Column::Status.eq(BackfillStatus::Pending))
         .count(db)
         .await?;
-    let age = oldest
-        .flatten()
-        .map_or(0, |at| (health.clock.now() - at).num_milliseconds());
+    let age = |oldest: Option<Option<DateTime<Utc>>>| {
+        let at = oldest.flatten();
+        at.map_or(0.0, |at| (health.clock.now() - at).as_seconds_f64())
+    };
     // Counts far below 2^52.
     #[expect(clippy::cast_precision_loss, reason = "gauges are doubles")]
     let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
     set("rekomi_inbox_pending", pending);
     set("rekomi_inbox_parked", parked);
     set("rekomi_operations_pending", owed);
+    set("rekomi_operations_disabled", without_key);
     set("rekomi_backfills_pending", backfills);
-    metrics::gauge!("rekomi_inbox_oldest_seconds").set(age as f64 / 1000.0);
+    metrics::gauge!("rekomi_inbox_oldest_seconds").set(age(oldest));
+    metrics::gauge!("rekomi_operations_oldest_seconds").set(age(oldest_owed));
     Ok(())
 }

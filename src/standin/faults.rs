@@ -21,6 +21,21 @@ pub enum FaultKind {
     Forbidden,
     /// 401: the key is no longer good.
     Revoked,
+    /// Any other error; nothing is done and nothing is kept.
+    Fail(Failure),
+}
+
+/// An error as it is wanted, with what its headers say of another try.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    pub status: u16,
+    pub message: String,
+    pub param: Option<&'static str>,
+    pub code: Option<&'static str>,
+    /// `stripe-should-retry`.
+    pub should_retry: Option<bool>,
+    /// `retry-after`: seconds, or a moment.
+    pub retry_after: Option<&'static str>,
 }
 
 /// A fault in the queue: it strikes the next `times` requests that match it.
@@ -32,6 +47,7 @@ pub struct Fault {
     spared: u32,
     method: Option<String>,
     path_prefix: Option<String>,
+    secret_key: Option<String>,
 }
 
 impl Fault {
@@ -43,6 +59,7 @@ impl Fault {
             spared: 0,
             method: None,
             path_prefix: None,
+            secret_key: None,
         }
     }
 
@@ -87,8 +104,16 @@ impl Fault {
         self
     }
 
-    fn strikes(&self, method: &str, path: &str) -> bool {
+    /// Only requests with this key: `"sk_live_acme"`.
+    #[must_use]
+    pub fn on_key(mut self, secret_key: impl Into<String>) -> Self {
+        self.secret_key = Some(secret_key.into());
+        self
+    }
+
+    fn strikes(&self, method: &str, path: &str, secret_key: &str) -> bool {
         self.times > 0
+            && self.secret_key.as_deref().is_none_or(|it| it == secret_key)
             && self.method.as_deref().is_none_or(|it| it == method)
             && self.path_prefix.as_deref().is_none_or(|it| path.starts_with(it))
     }
@@ -108,8 +133,8 @@ impl FaultQueue {
     }
 
     /// The fault that strikes this request, if any; it has struck once more then.
-    pub fn take(&mut self, method: &str, path: &str) -> Option<FaultKind> {
-        let fault = self.0.iter_mut().find(|it| it.strikes(method, path))?;
+    pub fn take(&mut self, method: &str, path: &str, secret_key: &str) -> Option<FaultKind> {
+        let fault = self.0.iter_mut().find(|it| it.strikes(method, path, secret_key))?;
         if fault.spared > 0 {
             fault.spared -= 1;
             return None;
@@ -125,18 +150,22 @@ impl FaultQueue {
 mod tests {
     use super::*;
 
+    const KEY: &str = "sk_live_acme";
+
     #[test]
     fn a_fault_strikes_as_often_as_asked_and_only_what_it_is_meant_for() {
         let mut queue = FaultQueue::default();
         let fault = Fault::new(FaultKind::Hang)
             .times(2)
             .on_method("POST")
-            .on_path("/v1/coupons");
+            .on_path("/v1/coupons")
+            .on_key(KEY);
         queue.push(fault);
-        assert_eq!(queue.take("GET", "/v1/coupons"), None);
-        assert_eq!(queue.take("POST", "/v1/promotion_codes"), None);
-        assert_eq!(queue.take("POST", "/v1/coupons"), Some(FaultKind::Hang));
-        assert_eq!(queue.take("POST", "/v1/coupons/x"), Some(FaultKind::Hang));
-        assert_eq!(queue.take("POST", "/v1/coupons"), None);
+        assert_eq!(queue.take("POST", "/v1/coupons", "sk_live_globex"), None);
+        assert_eq!(queue.take("GET", "/v1/coupons", KEY), None);
+        assert_eq!(queue.take("POST", "/v1/promotion_codes", KEY), None);
+        assert_eq!(queue.take("POST", "/v1/coupons", KEY), Some(FaultKind::Hang));
+        assert_eq!(queue.take("POST", "/v1/coupons/x", KEY), Some(FaultKind::Hang));
+        assert_eq!(queue.take("POST", "/v1/coupons", KEY), None);
     }
 }

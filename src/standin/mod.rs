@@ -42,7 +42,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use faults::{Fault, FaultKind};
+pub use faults::{Failure, Fault, FaultKind};
 pub use promo::{CouponDuration, Promo};
 pub use sales::{CreditTo, DisputeStep, OneOffSale, Paid, SaleBuilder, SubscriptionSale};
 pub use shapes::Shape;

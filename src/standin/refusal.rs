@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::faults::Failure;
+
 /// A request that Stripe answers with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -63,6 +65,19 @@ impl Refusal {
     /// The object named in a parameter is not there: 400.
     pub fn no_such_in(param: &str, what: &str, id: &str) -> Self {
         Self::invalid(format!("No such {what}: '{id}'"), param).coded("resource_missing")
+    }
+
+    /// An error that a test wants.
+    pub fn of(failure: &Failure) -> Self {
+        let kind = match failure.status {
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        };
+        Self {
+            code: failure.code,
+            param: failure.param.map(str::to_owned),
+            ..Self::new(failure.status, kind, &failure.message)
+        }
     }
 
     pub fn url(method: &str, path: &str) -> Self {

@@ -123,9 +123,12 @@ fn respond(number: usize, asked: &HeaderMap, reply: Reply) -> Response {
     if reply.replayed {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert("stripe-should-retry", HeaderValue::from_static("true"));
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(should_retry) = reply.should_retry {
+        let text = if should_retry { "true" } else { "false" };
+        headers.insert("stripe-should-retry", HeaderValue::from_static(text));
+    }
+    if let Some(moment) = reply.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(moment));
     }
     response
 }

@@ -70,12 +70,19 @@ pub(super) struct Reply {
     pub status: u16,
     pub body: Value,
     pub replayed: bool,
+    pub should_retry: Option<bool>,
+    pub retry_after: Option<&'static str>,
 }
 
 impl Reply {
     fn new(status: u16, body: Value) -> Self {
-        let replayed = false;
-        Self { status, body, replayed }
+        Self {
+            status,
+            body,
+            replayed: false,
+            should_retry: None,
+            retry_after: None,
+        }
     }
 }
 
@@ -156,7 +163,9 @@ impl World {
             self.log_reply(number, Some(&reply), None);
             return Outcome::Reply(reply);
         }
-        let fault = self.faults.take(&request.method, &request.path);
+        let fault = self
+            .faults
+            .take(&request.method, &request.path, &request.holder.secret_key);
         let outcome = self.outcome(fault.as_ref(), request);
         let reply = match &outcome {
             Outcome::Reply(reply) => Some(reply),
@@ -173,7 +182,11 @@ impl World {
             Some(FaultKind::DropAfter) => return Outcome::Drop(Some(self.work(request))),
             Some(FaultKind::DropBefore) => return Outcome::Drop(None),
             Some(FaultKind::Hang) => return Outcome::Hang,
-            Some(FaultKind::RateLimited) => Refusal::rate_limited().into(),
+            Some(FaultKind::RateLimited) => Reply {
+                should_retry: Some(true),
+                retry_after: Some("1"),
+                ..Refusal::rate_limited().into()
+            },
             Some(FaultKind::ServerError) => Refusal::server_error().into(),
             Some(FaultKind::SavedServerError) => {
                 let reply = Reply::from(Refusal::server_error());
@@ -186,6 +199,11 @@ impl World {
             Some(FaultKind::Refuse { message, param }) => Refusal::invalid(message, param).into(),
             Some(FaultKind::Forbidden) => Refusal::forbidden().into(),
             Some(FaultKind::Revoked) => Refusal::revoked().into(),
+            Some(FaultKind::Fail(failure)) => Reply {
+                should_retry: failure.should_retry,
+                retry_after: failure.retry_after,
+                ..Refusal::of(failure).into()
+            },
         };
         Outcome::Reply(reply)
     }

@@ -11,7 +11,7 @@ use stripe_product::{
     },
 };
 
-use super::{client::CallError, facts::CODE_METADATA};
+use super::{answers::CallError, facts::CODE_METADATA};
 use crate::domain::owed::Call;
 
 /// The request that carries out a call. `promotion_code` is Stripe's id of the code that it is about.
@@ -49,7 +49,7 @@ pub(super) fn build(call: &Call, promotion_code: Option<&str>) -> Result<Request
             request.build()
         }
         Call::SetPromotionCodeActive { active, .. } => {
-            let missing = || CallError::Unknown("the promotion code has no id yet".into());
+            let missing = || CallError::unknown("the promotion code has no id yet");
             UpdatePromotionCode::new(promotion_code.ok_or_else(missing)?)
                 .active(*active)
                 .build()
@@ -73,7 +73,7 @@ fn create_coupon(call: &Call) -> Result<RequestBuilder, CallError> {
         redeem_by,
     } = call
     else {
-        return Err(CallError::Unknown("not a coupon".into()));
+        return Err(CallError::unknown("not a coupon"));
     };
     let mut request = CreateCoupon::new()
         .id(id.to_string())
@@ -95,7 +95,7 @@ fn create_coupon(call: &Call) -> Result<RequestBuilder, CallError> {
         let currency = currency
             .to_ascii_lowercase()
             .parse::<stripe_types::Currency>()
-            .map_err(|_| CallError::Unknown(format!("Stripe does not know the currency {currency}")))?;
+            .map_err(|_| CallError::unknown(format!("Stripe does not know the currency {currency}")))?;
         request = request.amount_off(*amount).currency(currency);
     }
     if let Some(months) = duration_in_months {

@@ -12,9 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 const BURST: Duration = Duration::from_secs(1);
-/// How long nobody gets a place after Stripe has said that there were too many calls. The library does not show
-/// `Retry-After`.
-const HOLD: Duration = Duration::from_secs(1);
+/// How long nobody gets a place after Stripe has said that there were too many calls, where it does not say how long.
+pub(super) const HOLD: Duration = Duration::from_secs(1);
 
 /// The places of one way to Stripe.
 pub(super) struct Limiter {
@@ -39,21 +38,26 @@ impl Limiter {
         }
     }
 
-    /// Waits for a place; `None`, at once, where there is none before `deadline`.
-    pub async fn place(&self, deadline: Instant) -> Option<()> {
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// At once, where there is none before `deadline`: in what time there would be.
+    pub async fn place(&self, deadline: Instant) -> Result<(), Duration> {
         loop {
-            let at = self.places().take(Instant::now(), self.interval, deadline)?;
+            let now = Instant::now();
+            let taken = self.places().take(now, self.interval, deadline);
+            let at = taken.map_err(|at| at - now)?;
             tokio::time::sleep_until(at).await;
             // Else somebody was refused while this one slept.
             if self.places().held <= at {
-                return Some(());
+                return Ok(());
             }
         }
     }
 
-    /// Stripe has said that there were too many calls.
-    pub fn hold(&self) {
-        self.places().hold(Instant::now());
+    /// Stripe wants no calls for so long.
+    pub fn hold(&self, wait: Duration) {
+        self.places().hold(Instant::now() + wait);
     }
 
     fn places(&self) -> std::sync::MutexGuard<'_, Places> {
@@ -62,19 +66,20 @@ impl Limiter {
 }
 
 impl Places {
-    /// Takes the next place, and says when it is.
-    fn take(&mut self, now: Instant, interval: Duration, deadline: Instant) -> Option<Instant> {
+    /// Takes the next place, and says when it is; leaves it, and says so, where that is after `deadline`.
+    fn take(&mut self, now: Instant, interval: Duration, deadline: Instant) -> Result<Instant, Instant> {
         let end = self.given.max(now) + interval;
         let at = end.checked_sub(BURST).map_or(now, |at| at.max(now)).max(self.held);
-        (at <= deadline).then(|| {
-            self.given = end;
-            at
-        })
+        if at > deadline {
+            return Err(at);
+        }
+        self.given = end;
+        Ok(at)
     }
 
     /// What is given afterwards is given one by one: the burst is used up.
-    fn hold(&mut self, now: Instant) {
-        self.held = now + HOLD;
+    fn hold(&mut self, until: Instant) {
+        self.held = self.held.max(until);
         self.given = self.given.max(self.held + BURST);
     }
 }
@@ -124,11 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn after_a_refusal_nobody_gets_a_place_for_a_second_and_then_there_is_no_burst() {
+    fn after_a_refusal_nobody_gets_a_place_for_as_long_as_was_said_and_then_there_is_no_burst() {
         let (mut places, start) = places();
         take(&mut places, start, 0, 5);
-        places.hold(start);
+        places.hold(start + HOLD);
         assert_eq!(take(&mut places, start, 10, 3), [1040, 1080, 1120]);
+        places.hold(start + Duration::from_secs(30));
+        // A shorter one that comes later ends nothing.
+        places.hold(start + Duration::from_secs(3));
+        assert_eq!(take(&mut places, start, 2000, 2), [30040, 30080]);
     }
 
     #[test]
@@ -136,7 +145,10 @@ mod tests {
         let (mut places, start) = places();
         take(&mut places, start, 0, 50);
         let deadline = start + Duration::from_millis(1000);
-        assert_eq!(places.take(start, INTERVAL, deadline), None);
+        assert_eq!(
+            places.take(start, INTERVAL, deadline),
+            Err(start + Duration::from_millis(1040))
+        );
         assert_eq!(take(&mut places, start, 0, 1), [1040]);
     }
 }

@@ -4,6 +4,7 @@
 //! projection says what should stand (`projection`); applying it writes the difference (`apply`). `facts` and
 //! `projection` do no I/O.
 
+pub mod answers;
 pub mod apply;
 pub mod backfill;
 mod calls;
@@ -12,6 +13,7 @@ pub mod evidence;
 pub mod facts;
 pub mod fetch;
 mod fold;
+mod http;
 pub mod inbox;
 mod lanes;
 mod limit;

@@ -12,6 +12,7 @@
 #[macro_use]
 mod support;
 
+mod advice;
 mod affiliates;
 mod api_keys;
 mod approval_mint;
@@ -51,18 +52,23 @@ mod inbox;
 mod inbox_cli;
 mod inbox_metrics;
 mod joins;
+mod lanes;
 mod layers;
 mod live;
 mod loaders;
 mod logs;
+mod looked_up;
 mod minting;
 mod operations;
+mod operations_metrics;
 mod ordering;
+mod owed_crashes;
 mod paging;
 mod races;
 mod rebuild;
 mod rebuild_differences;
 mod refunds;
+mod refusals;
 mod renaming;
 mod renaming_faults;
 mod replay;
@@ -85,3 +91,4 @@ mod tokens;
 mod updates;
 mod upgrades;
 mod webhooks;
+mod wire;

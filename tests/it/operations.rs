@@ -4,10 +4,10 @@ use chrono::TimeDelta;
 
 use crate::support::{app::NOON, *};
 
-const SYNC: &str = "id status stripeSync { status stripeId attempts lastError }";
+pub const SYNC: &str = "id status stripeSync { status stripeId attempts lastError }";
 
 /// A fault on the making of promotion codes.
-fn on_codes(kind: FaultKind) -> Fault {
+pub fn on_codes(kind: FaultKind) -> Fault {
     Fault::new(kind).on_method("POST").on_path("/v1/promotion_codes")
 }
 
@@ -17,7 +17,7 @@ async fn mint(app: &TestApp, stage: &Stage) -> Value {
     app.max().make("mintAffiliateCode", "affiliateCode", SYNC, input).await
 }
 
-async fn look(app: &TestApp, code: &Value) -> Value {
+pub async fn look(app: &TestApp, code: &Value) -> Value {
     let query = format!("{{ node(id: {}) {{ ... on AffiliateCode {{ {SYNC} }} }} }}", code["id"]);
     app.ana().query(&query).await["node"].take()
 }
@@ -26,7 +26,7 @@ async fn look(app: &TestApp, code: &Value) -> Value {
 async fn until(app: &TestApp, code: &Value, status: &str) -> Value {
     eventually(status, async || {
         app.pass(TimeDelta::seconds(1));
-        app.instance.app.operations.run_due().await.unwrap();
+        app.work_off().await;
         let code = look(app, code).await;
         (code["stripeSync"]["status"] == status).then_some(code)
     })
@@ -102,7 +102,7 @@ both! {
             .max()
             .mistakes("createCampaignCoupon", "campaignCoupon", input)
             .await;
-        assert_eq!(mistakes, [mistake("STRIPE_REJECTED", "discount")]);
+        assert_eq!(mistakes, [mistake("STRIPE_REJECTED", "discount.percentOff")]);
         assert_eq!(app.state().await, before);
     }
 
@@ -194,7 +194,7 @@ both! {
         let code = until(app, &code, "SYNCED").await;
         eventually("the promotion code is off", async || {
             app.pass(TimeDelta::seconds(1));
-            app.instance.app.operations.run_due().await.unwrap();
+            app.work_off().await;
             let codes = app.acme.stripe.promotion_codes("SARAH-X");
             (codes.len() == 1 && codes[0]["active"] == false).then_some(())
         })

@@ -18,7 +18,8 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::{
-    client::{CallError, Page, Stripe},
+    answers::CallError,
+    client::{Page, Stripe},
     inbox,
 };
 use crate::{
@@ -133,8 +134,11 @@ impl Backfill {
             match error {
                 CallError::Refused(refused) if refused.status == 401 => return Err(Trouble::Everywhere(why)),
                 CallError::Refused(_) => return Err(Trouble::Here(why)),
-                CallError::Server(_) | CallError::Unknown(_) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(pause).await,
+                CallError::Server(trouble)
+                | CallError::Spent(trouble)
+                | CallError::Unknown(trouble)
+                | CallError::Unsent(trouble) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause.max(trouble.wait.unwrap_or_default())).await,
                     None => return Err(Trouble::Everywhere(why)),
                 },
             }

@@ -1,5 +1,7 @@
 //! One try of an operation: what must come first, the call itself, and what its answer means.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use entity::{
     campaign_code, code, coupon,
@@ -8,19 +10,30 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
-use super::{Operations, Outcome};
+use super::{Operations, Outcome, Try};
 use crate::{
     directory::{Name, Way},
     domain::owed::Call,
     error::Result,
-    stripe::client::{CallError, Refused},
+    stripe::answers::{CallError, Refused, Trouble},
 };
 
 /// Stripe keeps idempotency keys for at least 24 hours (<https://docs.stripe.com/api/idempotent_requests>).
 const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 
 impl Operations {
-    pub(super) async fn perform(&self, operation: &stripe_operation::Model) -> Result<Outcome> {
+    /// One try that is given up after a while; what it was at is as unknown then as any call without an answer.
+    pub(super) async fn perform_within(
+        &self,
+        limit: Duration,
+        operation: &stripe_operation::Model,
+        which: Try,
+    ) -> Result<Outcome> {
+        let tried = tokio::time::timeout(limit, self.perform(operation, which)).await;
+        tried.unwrap_or_else(|_| Ok(Outcome::retry(CallError::unknown("Stripe did not answer in time"))))
+    }
+
+    async fn perform(&self, operation: &stripe_operation::Model, which: Try) -> Result<Outcome> {
         let account = self.directory.fresh(Name::Id(operation.brand_id)).await?;
         let Some(way) = account.and_then(|account| account.way(operation.livemode).cloned()) else {
             return Ok(Outcome::Disabled);
@@ -35,7 +48,8 @@ impl Operations {
             Ready::NothingThere => return Ok(Outcome::Done(None)),
             Ready::Refused(refused) => return Ok(Outcome::Refused(refused)),
         };
-        Ok(self.call(operation, &call, promotion_code.as_deref(), &way).await)
+        self.call(operation, &call, promotion_code.as_deref(), &way, which)
+            .await
     }
 
     /// Whether an older operation on the same object is still owed. A campaign's code may have had another coupon.
@@ -117,55 +131,47 @@ impl Operations {
         call: &Call,
         promotion_code: Option<&str>,
         way: &Way,
-    ) -> Outcome {
+        which: Try,
+    ) -> Result<Outcome> {
         let key_expired = self.clock.now() - operation.created_at > KEY_LIFE;
-        if key_expired && let Some(outcome) = self.look_up(call, way).await {
-            return outcome;
+        if key_expired && let Some(outcome) = self.look_up(call, way).await? {
+            return Ok(outcome);
         }
         let idempotency_key = match operation.key_generation {
             0 => operation.id.to_string(),
             generation => format!("{}-{generation}", operation.id),
         };
         let error = match self.stripe.make(way, call, promotion_code, &idempotency_key).await {
-            Ok(id) => return Outcome::Done(Some(id)),
+            Ok(made) => return Ok(Outcome::Done(Some(made))),
             Err(error) => error,
         };
-        let again = operation.attempts > 0;
-        match error {
-            CallError::Refused(refused) if refused.code == "idempotency_error" => Outcome::Retry {
-                reason: refused.message,
-                new_key: true,
-            },
+        Ok(match error {
             CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
-            CallError::Refused(refused) if exists_already(&refused) => {
-                // Perhaps it is ours, made by a try whose answer was lost.
-                match self.stripe.find(way, call).await {
-                    Ok(Some(id)) => Outcome::Done(Some(id)),
-                    Ok(None) => Outcome::Refused(refused),
-                    Err(error) => retry(&error),
-                }
+            // Nobody takes back that something goes: it is tried until the key is mended.
+            CallError::Refused(refused) if refused.of_the_key().is_some() && goes(call) => {
+                Outcome::retry(CallError::Refused(refused))
             }
-            CallError::Refused(refused) if again && matches!(refused.status, 401 | 403) => Outcome::Retry {
-                reason: refused.message,
-                new_key: false,
-            },
+            CallError::Refused(refused) if refused.of_the_key().is_some() => Outcome::Refused(refused),
+            // Perhaps it is ours that is in the way, made by a try whose answer was lost; or ours was made, and what
+            // Stripe refuses now is another.
+            CallError::Refused(refused) if which == Try::Later || refused.is_taken() => {
+                let found = self.look_up(call, way).await?;
+                found.unwrap_or(Outcome::Refused(refused))
+            }
             CallError::Refused(refused) => Outcome::Refused(refused),
+            CallError::Spent(trouble) => self.under_a_new_key(call, way, trouble).await?,
             // The second time it may be a stored failure that Stripe replays under this key for ever.
-            CallError::Server(reason) if again => match self.look_up(call, way).await {
-                Some(outcome) => outcome,
-                None => Outcome::Retry { reason, new_key: true },
-            },
-            error => retry(&error),
-        }
+            CallError::Server(trouble) if operation.attempts > 0 => self.under_a_new_key(call, way, trouble).await?,
+            error => Outcome::retry(error),
+        })
     }
 
-    /// Whether a creation was done already, under a key that no longer tells; `None` when it was not.
-    async fn look_up(&self, call: &Call, way: &Way) -> Option<Outcome> {
-        match self.stripe.find(way, call).await {
-            Ok(Some(id)) => Some(Outcome::Done(Some(id))),
-            Ok(None) => None,
-            Err(error) => Some(retry(&error)),
-        }
+    /// The key tells no more: unless it is done, it is to be done under another.
+    async fn under_a_new_key(&self, call: &Call, way: &Way, trouble: Trouble) -> Result<Outcome> {
+        Ok(self
+            .look_up(call, way)
+            .await?
+            .unwrap_or(Outcome::Retry { trouble, new_key: true }))
     }
 }
 
@@ -178,24 +184,17 @@ enum Ready {
     Refused(Refused),
 }
 
-fn retry(error: &CallError) -> Outcome {
-    Outcome::Retry {
-        reason: error.message().to_owned(),
-        new_key: false,
-    }
-}
-
 /// What is to be switched off or deleted is not there: that is what was wanted.
 fn is_gone(call: &Call, refused: &Refused) -> bool {
-    let goes = matches!(
+    goes(call) && refused.status == 404 && refused.of_the_key().is_none()
+}
+
+/// Whether something is to be switched off or deleted.
+fn goes(call: &Call) -> bool {
+    matches!(
         call,
         Call::DeleteCoupon { .. }
             | Call::SetPromotionCodeActive { active: false, .. }
             | Call::RetirePromotionCode { .. }
-    );
-    goes && refused.status == 404
-}
-
-fn exists_already(refused: &Refused) -> bool {
-    refused.code == "resource_already_exists" || refused.message.contains("already exists")
+    )
 }

@@ -5,7 +5,7 @@ use entity::{
     campaign_code, code, coupon,
     id::{BrandId, CodeId},
     promotion_code,
-    stripe_operation::{self, OperationKind, OperationStatus},
+    stripe_operation::{self, OperationStatus},
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
@@ -13,12 +13,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Operations, Outcome};
+use super::{Made, Operations, Outcome, Trouble};
 use crate::{
     auth::Actor,
     directory::Name,
     domain::{
-        Outbox,
         owed::{self, Call},
         refused_codes,
     },
@@ -26,6 +25,8 @@ use crate::{
 };
 
 const MAX_BACKOFF_SECONDS: i64 = 30;
+/// For what must come first.
+const WAIT: TimeDelta = TimeDelta::seconds(1);
 
 impl Operations {
     /// What waited, `DISABLED`, for a Stripe key is owed again where the brand has one now.
@@ -58,54 +59,51 @@ impl Operations {
         Ok(())
     }
 
-    /// Writes down how a try ended.
+    /// Writes down how a try ended, unless somebody else has the operation by now, or it was taken back with its change.
     pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
         let txn = self.db.begin().await?;
-        // Somebody else may have done it meanwhile, or taken it back with its change: that stands.
-        let owed = stripe_operation::Entity::find_by_id(operation.id)
-            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
-            .lock(LockType::NoKeyUpdate);
-        if owed.one(&txn).await?.is_none() {
+        if !holds_in_txn(&txn, operation).await? {
             return Ok(());
         }
         let mut row = stripe_operation::ActiveModel {
+            id: Set(operation.id),
             leased_until: Set(None),
             ..Default::default()
         };
-        let attempts = operation.attempts + 1;
+        let (now, attempts) = (self.clock.now(), operation.attempts + 1);
         match outcome {
-            Outcome::Done(stripe_id) => {
+            Outcome::Done(made) => {
                 row.status = Set(OperationStatus::Done);
                 row.attempts = Set(attempts);
                 row.last_error = Set(None);
-                if let Some(stripe_id) = stripe_id {
-                    self.keep_id_in_txn(&txn, operation, stripe_id).await?;
+                if let Some(made) = made {
+                    self.keep_id_in_txn(&txn, operation, made).await?;
                 }
             }
             Outcome::Refused(refused) => {
                 tracing::warn!(operation = %operation.id, reason = refused.message, "Stripe refused an operation");
                 owed::fail_in_txn(&txn, operation.id, &refused.message).await?;
-                if let (OperationKind::CreatePromotionCode, Some(id)) = (operation.kind, operation.code_id) {
+                if let Some(id) = operation.code_id
+                    && switches_on(&serde_json::from_str(&operation.params)?)
+                {
                     refused_codes::settle_in_txn(&txn, &self.clock, operation, id, &refused.message).await?;
                 }
             }
-            Outcome::Retry { reason, new_key } => {
+            Outcome::Retry { trouble, new_key } => {
                 row.attempts = Set(attempts);
-                row.next_attempt_at = Set(backoff(self.clock.now(), attempts, operation.id));
-                row.last_error = Set(Some(reason));
+                row.next_attempt_at = Set(backoff(now, attempts, operation.id).max(after(now, &trouble)));
+                row.last_error = Set(Some(trouble.reason));
                 row.key_generation = Set(operation.key_generation + i32::from(new_key));
             }
-            Outcome::Waiting => row.next_attempt_at = Set(self.clock.now() + TimeDelta::seconds(1)),
+            Outcome::Unsent(trouble) => {
+                row.next_attempt_at = Set(after(now, &trouble));
+                row.last_error = Set(Some(trouble.reason));
+            }
+            Outcome::Waiting => row.next_attempt_at = Set(now + WAIT),
             Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
         }
-        stripe_operation::Entity::update_many()
-            .set(row)
-            .filter(stripe_operation::Column::Id.eq(operation.id))
-            .filter(stripe_operation::Column::Status.eq(OperationStatus::Pending))
-            .exec(&txn)
-            .await?;
+        row.update(&txn).await?;
         txn.commit().await?;
-        self.wake();
         Ok(())
     }
 }
@@ -118,22 +116,54 @@ fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
     now + TimeDelta::milliseconds(seconds * 1000 - seconds * 250 * jitter / 255)
 }
 
+/// Whether a code can be redeemed only once it is done.
+fn switches_on(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::CreatePromotionCode { .. } | Call::SetPromotionCodeActive { active: true, .. }
+    )
+}
+
+/// Not before Stripe wants to be asked again.
+fn after(now: DateTime<Utc>, trouble: &Trouble) -> DateTime<Utc> {
+    let wait = TimeDelta::from_std(trouble.wait.unwrap_or_default());
+    now + wait.unwrap_or(WAIT)
+}
+
+/// Whether the operation is still owed, and under the lease that it was tried under.
+async fn holds_in_txn(txn: &impl ConnectionTrait, operation: &stripe_operation::Model) -> Result<bool> {
+    let row = stripe_operation::Entity::find_by_id(operation.id)
+        .lock(LockType::NoKeyUpdate)
+        .one(txn)
+        .await?;
+    Ok(row.is_some_and(|row| row.status == OperationStatus::Pending && row.leased_until == operation.leased_until))
+}
+
 impl Operations {
     /// Keeps Stripe's id with our row. A promotion code that it replaces is to be switched off now.
     async fn keep_id_in_txn(
         &self,
         txn: &impl ConnectionTrait,
         operation: &stripe_operation::Model,
-        stripe_id: String,
+        made: Made,
     ) -> Result<()> {
+        let stripe_id = made.id;
         match serde_json::from_str(&operation.params)? {
             Call::CreateCoupon { id, .. } => {
                 let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
                 let with_id = coupons.col_expr(coupon::Column::StripeId, Expr::value(stripe_id));
                 with_id.exec(txn).await?;
             }
-            Call::CreatePromotionCode { id, coupon, code, .. } => {
-                let replaced = replace_in_txn(txn, id, &stripe_id).await?;
+            Call::CreatePromotionCode {
+                id,
+                coupon,
+                code,
+                active,
+                ..
+            } => {
+                // One that was found may have been switched off at Stripe before it was known here.
+                let told = made.active.filter(|found| *found != active);
+                let replaced = replace_in_txn(txn, id, &stripe_id, told).await?;
                 insert_in_txn(txn, operation, id, code, &stripe_id).await?;
                 if let Some(promotion_code) = replaced.filter(|replaced| *replaced != stripe_id) {
                     let scope = Actor::worker(operation.brand_id, operation.livemode).scope;
@@ -155,13 +185,18 @@ impl Operations {
 }
 
 /// Notes that a code, an affiliate's or a campaign's, is this promotion code now; the one that it was.
-async fn replace_in_txn(txn: &impl ConnectionTrait, id: CodeId, stripe_id: &str) -> Result<Option<String>> {
+async fn replace_in_txn(
+    txn: &impl ConnectionTrait,
+    id: CodeId,
+    stripe_id: &str,
+    told: Option<bool>,
+) -> Result<Option<String>> {
     let row = code::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
     if let Some(row) = row.one(txn).await? {
         let mut change: code::ActiveModel = row.clone().into();
         change.stripe_id = Set(Some(stripe_id.to_owned()));
         // What Stripe told was of the one before.
-        change.stripe_active = Set(None);
+        change.stripe_active = Set(told);
         change.stripe_reason = Set(None);
         change.stripe_seen_at = Set(None);
         change.update(txn).await?;
@@ -173,7 +208,7 @@ async fn replace_in_txn(txn: &impl ConnectionTrait, id: CodeId, stripe_id: &str)
     };
     let mut change: campaign_code::ActiveModel = row.clone().into();
     change.stripe_id = Set(Some(stripe_id.to_owned()));
-    change.stripe_active = Set(None);
+    change.stripe_active = Set(told);
     change.stripe_reason = Set(None);
     change.stripe_seen_at = Set(None);
     change.update(txn).await?;

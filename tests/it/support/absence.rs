@@ -91,7 +91,7 @@ impl TestApp {
             db: app.db.clone(),
             clock: self.clock.clone(),
             directory: app.directory.clone(),
-            stripe: Stripe::new(stripe),
+            stripe: Stripe::new(stripe).unwrap(),
             stored: Default::default(),
             wake: Default::default(),
         };

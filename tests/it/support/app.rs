@@ -233,6 +233,13 @@ impl TestApp {
         .await;
     }
 
+    /// Does what is due of the work owed to Stripe, and waits until it is done.
+    pub async fn work_off(&self) {
+        let operations = &self.instance.app.operations;
+        operations.run_due().await.unwrap();
+        eventually("closed lanes", async || operations.lanes.are_closed().then_some(())).await;
+    }
+
     /// Why events were set aside.
     pub async fn parked(&self) -> Vec<String> {
         let parked = stripe_event::Entity::find().filter(stripe_event::Column::Status.eq(EventStatus::Parked));

@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use app::{Brand, TestApp};
 pub use cast::{CampaignSpec, CouponSpec, Stage};
 pub use client::{Caller, mistake};
-pub use rekomi::standin::{Fault, FaultKind, Paid, Promo, SaleBuilder, Shape};
+pub use rekomi::standin::{Failure, Fault, FaultKind, Paid, Promo, SaleBuilder, Shape};
 pub use serde_json::{Value, json};
 
 /// How long anything may take before it counts as never.
