@@ -66,6 +66,7 @@ pub(super) async fn check(
         let message = "The coupon is archived.";
         return Err(Error::user(UserErrorCode::Invalid, &["couponId"], message));
     }
+    require_there(&coupon, "couponId")?;
     Ok((coupon, affiliate))
 }
 
@@ -140,6 +141,15 @@ fn require_not_expired(domain: &Domain, coupon: &coupon::Model, field: &'static 
     Ok(())
 }
 
+/// Stripe takes no code on a coupon that was deleted there.
+fn require_there(coupon: &coupon::Model, field: &'static str) -> Result<()> {
+    if coupon.stripe_gone {
+        let message = "The coupon was deleted at Stripe.";
+        return Err(Error::user(UserErrorCode::Invalid, &[field], message));
+    }
+    Ok(())
+}
+
 /// Refuses what a code of a deleted or expired coupon cannot do.
 pub(super) async fn require_live_coupon(
     domain: &Domain,
@@ -155,6 +165,7 @@ pub(super) async fn require_live_coupon(
         }
         result => result?,
     };
+    require_there(&coupon, field)?;
     require_not_expired(domain, &coupon, field)?;
     Ok(coupon)
 }

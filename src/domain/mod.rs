@@ -19,6 +19,7 @@ pub mod conversions;
 pub mod coupon_changes;
 mod coupon_terms;
 pub mod coupons;
+pub mod drift;
 pub mod feed;
 pub mod inbox;
 mod minting;

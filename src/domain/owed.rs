@@ -205,6 +205,14 @@ pub(super) async fn creation_failed(db: &impl ConnectionTrait, code: CodeId) -> 
     Ok(last.is_some_and(|operation| operation.status == OperationStatus::Failed))
 }
 
+/// Whether something is still owed to Stripe for a code.
+pub async fn is_owed(db: &impl ConnectionTrait, code: CodeId) -> Result<bool> {
+    let owed = stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::CodeId.eq(code))
+        .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]));
+    Ok(owed.one(db).await?.is_some())
+}
+
 /// Marks an operation as refused for good.
 pub async fn fail_in_txn(txn: &impl ConnectionTrait, operation: Uuid, reason: &str) -> Result<()> {
     stripe_operation::Entity::update_many()

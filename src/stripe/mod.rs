@@ -8,6 +8,7 @@ pub mod apply;
 pub mod backfill;
 mod calls;
 pub mod client;
+pub mod drift;
 pub mod evidence;
 pub mod facts;
 pub mod fetch;

@@ -35,6 +35,7 @@ mod credit_notes;
 mod demo;
 mod disputes;
 mod disputes_in_any_order;
+mod drift;
 mod facts;
 mod first_run;
 mod fixtures;

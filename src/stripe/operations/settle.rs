@@ -24,6 +24,7 @@ use crate::{
         owed::{self, Call},
     },
     error::{Error, Result},
+    stripe::drift::record::made_in_txn,
 };
 
 const MAX_BACKOFF_SECONDS: i64 = 30;
@@ -73,7 +74,8 @@ impl Operations {
                 row.attempts = Set(attempts);
                 row.last_error = Set(None);
                 if let Some(stripe_id) = stripe_id {
-                    keep_id_in_txn(&txn, operation, stripe_id).await?;
+                    keep_id_in_txn(&txn, operation, stripe_id.clone()).await?;
+                    made_in_txn(&txn, &self.clock, operation, &stripe_id).await?;
                 }
             }
             Outcome::Refused(refused) => {
