@@ -26,6 +26,7 @@ mod minting;
 pub mod owed;
 pub mod page;
 pub mod plans;
+pub mod repair;
 pub mod replay;
 pub mod stats;
 mod taken;

@@ -59,6 +59,12 @@ pub enum Call {
         coupon: CouponId,
         active: bool,
     },
+    /// Switches off a promotion code that its code has not, or not any more.
+    RetirePromotionCode {
+        id: CodeId,
+        coupon: CouponId,
+        promotion_code: String,
+    },
 }
 
 impl Call {
@@ -68,16 +74,18 @@ impl Call {
             Self::RenameCoupon { .. } => OperationKind::UpdateCoupon,
             Self::DeleteCoupon { .. } => OperationKind::DeleteCoupon,
             Self::CreatePromotionCode { .. } => OperationKind::CreatePromotionCode,
-            Self::SetPromotionCodeActive { .. } => OperationKind::UpdatePromotionCode,
+            Self::SetPromotionCodeActive { .. } | Self::RetirePromotionCode { .. } => {
+                OperationKind::UpdatePromotionCode
+            }
         }
     }
 
     fn concerns(&self) -> (CouponId, Option<CodeId>) {
         match self {
             Self::CreateCoupon { id, .. } | Self::RenameCoupon { id, .. } | Self::DeleteCoupon { id } => (*id, None),
-            Self::CreatePromotionCode { id, coupon, .. } | Self::SetPromotionCodeActive { id, coupon, .. } => {
-                (*coupon, Some(*id))
-            }
+            Self::CreatePromotionCode { id, coupon, .. }
+            | Self::SetPromotionCodeActive { id, coupon, .. }
+            | Self::RetirePromotionCode { id, coupon, .. } => (*coupon, Some(*id)),
         }
     }
 }
@@ -203,6 +211,15 @@ pub(super) async fn creation_failed(db: &impl ConnectionTrait, code: CodeId) -> 
         .one(db)
         .await?;
     Ok(last.is_some_and(|operation| operation.status == OperationStatus::Failed))
+}
+
+/// Whether something is still owed to Stripe for a coupon itself.
+pub async fn is_coupon_owed(db: &impl ConnectionTrait, coupon: CouponId) -> Result<bool> {
+    let owed = stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::CouponId.eq(coupon))
+        .filter(stripe_operation::Column::CodeId.is_null())
+        .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]));
+    Ok(owed.one(db).await?.is_some())
 }
 
 /// Whether something is still owed to Stripe for a code.

@@ -180,17 +180,18 @@ impl Stripe {
         }
     }
 
-    /// Makes a call under an idempotency key. `promotion_code` is Stripe's id of the code that the call is about.
+    /// Makes a call under an idempotency key. `target` is Stripe's id of what it changes, or of the coupon that it makes a
+    /// code on.
     ///
     /// The answer is the id of what was made or changed.
     pub async fn make(
         &self,
         way: &Way,
         call: &Call,
-        promotion_code: Option<&str>,
+        target: Option<&str>,
         idempotency_key: &str,
     ) -> Result<String, CallError> {
-        let request = build(call, promotion_code)?;
+        let request = build(call, target)?;
         let idempotency_key: IdempotencyKey = idempotency_key
             .to_owned()
             .try_into()

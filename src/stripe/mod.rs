@@ -22,6 +22,7 @@ pub mod process;
 pub mod projection;
 mod queue;
 pub mod rebuild;
+pub mod reconcile;
 pub mod replay;
 pub mod sales;
 pub mod signature;

@@ -58,6 +58,7 @@ mod paging;
 mod races;
 mod rebuild;
 mod rebuild_differences;
+mod reconcile;
 mod refunds;
 mod replay;
 mod reseal;

@@ -332,6 +332,7 @@ pub async fn made_in_txn(
         Call::DeleteCoupon { .. } => coupon(None),
         Call::CreatePromotionCode { .. } => code(true),
         Call::SetPromotionCodeActive { active, .. } => code(active),
+        Call::RetirePromotionCode { .. } => return Ok(()),
     };
     record_in_txn(txn, feed, &told, span).await.map(drop)
 }

@@ -28,13 +28,13 @@ impl Operations {
             return Ok(Outcome::Waiting);
         }
         let call: Call = serde_json::from_str(&operation.params)?;
-        let promotion_code = match self.prepare(operation).await? {
-            Ready::Go(promotion_code) => promotion_code,
+        let target = match self.prepare(operation, &call).await? {
+            Ready::Go(target) => target,
             Ready::Wait => return Ok(Outcome::Waiting),
             Ready::NothingThere => return Ok(Outcome::Done(None)),
             Ready::Refused(refused) => return Ok(Outcome::Refused(refused)),
         };
-        Ok(self.call(operation, &call, promotion_code.as_deref(), &way).await)
+        Ok(self.call(operation, &call, target.as_deref(), &way).await)
     }
 
     /// Whether an older operation on the same object is still owed.
@@ -52,10 +52,14 @@ impl Operations {
     }
 
     /// What has to be at Stripe before the call makes sense.
-    async fn prepare(&self, operation: &stripe_operation::Model) -> Result<Ready> {
+    async fn prepare(&self, operation: &stripe_operation::Model, call: &Call) -> Result<Ready> {
         let db = self.db.reader();
+        if let Call::RetirePromotionCode { promotion_code, .. } = call {
+            return Ok(Ready::Go(Some(promotion_code.clone())));
+        }
         let coupon = coupon::Entity::find_by_id(operation.coupon_id).one(db).await?;
-        let on_stripe = coupon.is_some_and(|coupon| coupon.stripe_id.is_some());
+        let coupon = coupon.and_then(|coupon| coupon.stripe_id);
+        let on_stripe = coupon.is_some();
         Ok(match (operation.kind, operation.code_id) {
             (OperationKind::CreateCoupon, _) => Ready::Go(None),
             (OperationKind::UpdateCoupon | OperationKind::DeleteCoupon, _) if !on_stripe => Ready::NothingThere,
@@ -67,7 +71,7 @@ impl Operations {
                     None => Ready::NothingThere,
                 }
             }
-            _ => Ready::Go(None),
+            _ => Ready::Go(coupon),
         })
     }
 
@@ -90,13 +94,7 @@ impl Operations {
         })
     }
 
-    async fn call(
-        &self,
-        operation: &stripe_operation::Model,
-        call: &Call,
-        promotion_code: Option<&str>,
-        way: &Way,
-    ) -> Outcome {
+    async fn call(&self, operation: &stripe_operation::Model, call: &Call, target: Option<&str>, way: &Way) -> Outcome {
         let key_expired = self.clock.now() - operation.created_at > KEY_LIFE;
         if key_expired && let Some(outcome) = self.look_up(call, way).await {
             return outcome;
@@ -105,7 +103,7 @@ impl Operations {
             0 => operation.id.to_string(),
             generation => format!("{}-{generation}", operation.id),
         };
-        let error = match self.stripe.make(way, call, promotion_code, &idempotency_key).await {
+        let error = match self.stripe.make(way, call, target, &idempotency_key).await {
             Ok(id) => return Outcome::Done(Some(id)),
             Err(error) => error,
         };
@@ -149,7 +147,7 @@ impl Operations {
 }
 
 enum Ready {
-    /// With Stripe's id of the promotion code, where there is one.
+    /// With Stripe's id of what is changed, or of the coupon that a code is made on.
     Go(Option<String>),
     Wait,
     NothingThere,
@@ -168,7 +166,9 @@ fn retry(error: &CallError) -> Outcome {
 fn is_gone(call: &Call, refused: &Refused) -> bool {
     let goes = matches!(
         call,
-        Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { active: false, .. }
+        Call::DeleteCoupon { .. }
+            | Call::SetPromotionCodeActive { active: false, .. }
+            | Call::RetirePromotionCode { .. }
     );
     goes && refused.status == 404
 }

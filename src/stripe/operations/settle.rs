@@ -176,7 +176,10 @@ async fn keep_id_in_txn(
             let insert = promotion_code::Entity::insert(row.into_active_model()).on_conflict(once);
             insert.exec_without_returning(txn).await?;
         }
-        Call::RenameCoupon { .. } | Call::DeleteCoupon { .. } | Call::SetPromotionCodeActive { .. } => {}
+        Call::RenameCoupon { .. }
+        | Call::DeleteCoupon { .. }
+        | Call::SetPromotionCodeActive { .. }
+        | Call::RetirePromotionCode { .. } => {}
     }
     Ok(())
 }
