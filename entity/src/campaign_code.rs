@@ -32,6 +32,9 @@ pub struct Model {
     /// When it told so, by our clock; without a key to ask with, by Stripe's.
     #[serde(skip)]
     pub stripe_seen_at: Option<DateTimeUtc>,
+    /// When Stripe last did what we owed for it, by our clock.
+    #[serde(skip)]
+    pub stripe_made_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
 }
 

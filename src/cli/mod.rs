@@ -3,6 +3,7 @@
 mod api_key;
 mod backfill;
 mod brand;
+mod import_codes;
 mod inbox;
 mod log;
 mod reconcile;
@@ -98,6 +99,8 @@ enum Command {
     Replay(log::ReplayArgs),
     /// Fetch what Stripe could not deliver, and sales from before Rekomi was connected.
     Backfill(backfill::BackfillArgs),
+    /// Adopt promotion codes that Stripe has already, as affiliates' codes.
+    ImportCodes(import_codes::ImportCodesArgs),
     /// Compare coupons and codes with Stripe's, and mend what differs.
     Reconcile(reconcile::ReconcileArgs),
     /// Hold what stands against what the log tells.
@@ -135,6 +138,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Inbox(args) => inbox::run(&Config::from_env()?, args).await,
         Command::Replay(args) => log::replay(&Config::from_env()?, args).await,
         Command::Backfill(args) => backfill::run(&Config::from_env()?, &args).await,
+        Command::ImportCodes(args) => import_codes::run(&Config::from_env()?, &args).await,
         Command::Reconcile(args) => reconcile::run(&Config::from_env()?, &args).await,
         Command::Rebuild(args) => log::rebuild(&Config::from_env()?, &args).await,
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,

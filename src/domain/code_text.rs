@@ -93,6 +93,7 @@ mod tests {
             stripe_name: None,
             stripe_gone: false,
             stripe_seen_at: None,
+            stripe_made_at: None,
             created_at: DateTime::UNIX_EPOCH,
             deleted_at: None,
         }

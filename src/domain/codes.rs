@@ -173,6 +173,7 @@ async fn try_mint(
         stripe_active: None,
         stripe_reason: None,
         stripe_seen_at: None,
+        stripe_made_at: None,
         batch: None,
         batch_row: None,
         created_at: domain.clock.now(),

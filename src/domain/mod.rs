@@ -3,6 +3,7 @@
 //! `attribution` and `commission` are pure: no database, no clock, no I/O. The public functions open the transaction;
 //! helpers that need one end in `_in_txn`.
 
+pub mod adoption;
 pub mod affiliates;
 pub mod api_keys;
 pub mod attribution;

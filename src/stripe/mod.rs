@@ -4,6 +4,7 @@
 //! projection says what should stand (`projection`); applying it writes the difference (`apply`). `facts` and
 //! `projection` do no I/O.
 
+pub mod adoption;
 pub mod apply;
 pub mod backfill;
 mod calls;

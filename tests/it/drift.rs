@@ -294,6 +294,25 @@ both! {
         }
     }
 
+    async fn the_last_of_our_own_operations_counts_however_long_the_ones_before_it_took(app: &TestApp) {
+        let stage = app.stage().await;
+        let fault = || Fault::new(FaultKind::ServerError).on_method("POST").on_path("/v1/promotion_codes").always();
+        app.standin.fault(fault());
+        for mutation in ["deactivateAffiliateCode", "reactivateAffiliateCode"] {
+            app.max().make(mutation, "affiliateCode", "id", json!({ "id": stage.code })).await;
+            app.pass(TimeDelta::seconds(1));
+        }
+        app.standin.clear_faults();
+        eventually("both are done", async || {
+            app.pass(TimeDelta::seconds(1));
+            app.instance.app.operations.run_due().await.unwrap();
+            (code(app, &stage.code).await["stripeSync"]["status"] == "SYNCED").then_some(())
+        })
+        .await;
+        assert_eq!(code(app, &stage.code).await, standing("ACTIVE", None, None));
+        assert_eq!(app.acme.stripe.get("promotion_code", &promo_id(app)).unwrap()["active"], true);
+    }
+
     async fn an_event_waits_for_a_stripe_that_does_not_answer(app: &TestApp) {
         let stage = app.stage().await;
         let off = app.acme.stripe.switch(&promo_id(app), false, Shape::Endive).unwrap();

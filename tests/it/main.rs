@@ -43,6 +43,7 @@ mod floods;
 mod histories;
 mod histories_told;
 mod identity;
+mod importing;
 mod inbox;
 mod inbox_cli;
 mod inbox_metrics;

@@ -1,8 +1,9 @@
 //! Writes down what Stripe told of our coupons and codes.
 //!
 //! **The order.** Each look at Stripe has a span: from before the question to after the answer, by our clock. It counts
-//! if it began after the last one that was recorded had ended; of two that overlap nobody can say which saw the later
-//! state, so the second looks again.
+//! if it began after the last one that was recorded had ended, and after the last operation of ours was done; of two that
+//! overlap nobody can say which saw the later state, so the second looks again. What an operation did counts unless
+//! somebody has looked since it was owed; among themselves they go in order.
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -42,10 +43,43 @@ impl Span {
             ended: moment,
         }
     }
+}
 
-    fn is_after(&self, seen_at: Option<DateTime<Utc>>) -> bool {
-        seen_at.is_none_or(|seen_at| seen_at <= self.began)
+/// How it is known.
+#[derive(Clone, Copy)]
+enum Source {
+    Seen(Span),
+    /// An operation of ours made it so.
+    Made {
+        owed_at: DateTime<Utc>,
+        done_at: DateTime<Utc>,
+    },
+}
+
+impl Source {
+    fn counts(self, seen_at: Option<DateTime<Utc>>, made_at: Option<DateTime<Utc>>) -> bool {
+        match self {
+            Self::Seen(span) => seen_at.max(made_at).is_none_or(|last| last <= span.began),
+            Self::Made { owed_at, .. } => seen_at.is_none_or(|last| last <= owed_at),
+        }
     }
+
+    fn at(self) -> DateTime<Utc> {
+        match self {
+            Self::Seen(span) => span.ended,
+            Self::Made { done_at, .. } => done_at,
+        }
+    }
+}
+
+/// The column that says when.
+macro_rules! when {
+    ($table:ident, $source:expr) => {
+        match $source {
+            Source::Seen(_) => $table::Column::StripeSeenAt,
+            Source::Made { .. } => $table::Column::StripeMadeAt,
+        }
+    };
 }
 
 /// What became of what was told.
@@ -76,6 +110,7 @@ pub struct OurCode {
     pub stripe_id: Option<String>,
     pub standing: Standing,
     pub seen_at: Option<DateTime<Utc>>,
+    pub made_at: Option<DateTime<Utc>>,
 }
 
 macro_rules! our_code {
@@ -90,6 +125,7 @@ macro_rules! our_code {
                     text: row.code,
                     stripe_id: row.stripe_id,
                     seen_at: row.stripe_seen_at,
+                    made_at: row.stripe_made_at,
                 }
             }
         }
@@ -176,7 +212,7 @@ impl Ours {
     pub async fn says(&self, db: &impl ConnectionTrait, told: &Told) -> Result<bool> {
         Ok(match (self, told) {
             (Self::Coupon(row), Told::Coupon(told)) => {
-                row.stripe_seen_at.is_some()
+                row.stripe_seen_at.max(row.stripe_made_at).is_some()
                     && (row.stripe_gone, &row.stripe_name) == (told.gone, &other_name(row, told))
             }
             (Self::Code(row), Told::Code(told)) => row.standing.at_stripe == at_stripe(db, row, told).await?,
@@ -187,15 +223,19 @@ impl Ours {
 
 /// Records what was told, unless something that may be later was recorded meanwhile.
 pub async fn record_in_txn(txn: &impl ConnectionTrait, feed: FeedName, told: &Told, span: Span) -> Result<Recorded> {
+    write_in_txn(txn, feed, told, Source::Seen(span)).await
+}
+
+async fn write_in_txn(txn: &impl ConnectionTrait, feed: FeedName, told: &Told, source: Source) -> Result<Recorded> {
     let found = match ours(txn, feed, told).await? {
         Ok(found) => found,
         Err(why) => return Ok(Recorded::Passed(why)),
     };
     match (&found, told) {
-        (Ours::Coupon(row), Told::Coupon(told)) => write_coupon(txn, row, told, span).await,
+        (Ours::Coupon(row), Told::Coupon(told)) => write_coupon(txn, row, told, source).await,
         (Ours::Code(row), Told::Code(told)) => {
             let state = at_stripe(txn, row, told).await?;
-            write_code(txn, row, state, span).await
+            write_code(txn, row, state, source).await
         }
         _ => Ok(Recorded::Passed(NOT_OURS)),
     }
@@ -205,26 +245,26 @@ async fn write_coupon(
     txn: &impl ConnectionTrait,
     row: &coupon::Model,
     told: &CouponTold,
-    span: Span,
+    source: Source,
 ) -> Result<Recorded> {
-    if !span.is_after(row.stripe_seen_at) {
+    if !source.counts(row.stripe_seen_at, row.stripe_made_at) {
         return Ok(Recorded::Overtaken);
     }
     coupon::Entity::update_many()
         .col_expr(coupon::Column::StripeName, Expr::value(other_name(row, told)))
         .col_expr(coupon::Column::StripeGone, Expr::value(told.gone))
-        .col_expr(coupon::Column::StripeSeenAt, Expr::value(span.ended))
+        .col_expr(when!(coupon, source), Expr::value(source.at()))
         .filter(coupon::Column::Id.eq(row.id))
         .exec(txn)
         .await?;
     if told.gone && !row.stripe_gone {
-        end_codes(txn, row.id, span).await?;
+        end_codes(txn, row.id, source).await?;
     }
     Ok(Recorded::Done)
 }
 
 /// All codes of a coupon that is gone have died with it.
-async fn end_codes(txn: &impl ConnectionTrait, id: CouponId, span: Span) -> Result<()> {
+async fn end_codes(txn: &impl ConnectionTrait, id: CouponId, source: Source) -> Result<()> {
     macro_rules! end {
         ($table:ident) => {
             $table::Entity::update_many()
@@ -233,7 +273,7 @@ async fn end_codes(txn: &impl ConnectionTrait, id: CouponId, span: Span) -> Resu
                     $table::Column::StripeReason,
                     Expr::value(StripeReason::CouponDeleted),
                 )
-                .col_expr($table::Column::StripeSeenAt, Expr::value(span.ended))
+                .col_expr(when!($table, source), Expr::value(source.at()))
                 .filter($table::Column::CouponId.eq(id))
                 .filter($table::Column::StripeId.is_not_null())
                 .exec(txn)
@@ -245,9 +285,14 @@ async fn end_codes(txn: &impl ConnectionTrait, id: CouponId, span: Span) -> Resu
     Ok(())
 }
 
-/// Writes how a code is.
-pub async fn write_code(txn: &impl ConnectionTrait, row: &OurCode, state: AtStripe, span: Span) -> Result<Recorded> {
-    if !span.is_after(row.seen_at) {
+/// Writes down that Stripe does not have a code.
+pub async fn miss_in_txn(txn: &impl ConnectionTrait, row: &OurCode, span: Span) -> Result<Recorded> {
+    let missing = AtStripe::Off(StripeReason::Missing);
+    write_code(txn, row, missing, Source::Seen(span)).await
+}
+
+async fn write_code(txn: &impl ConnectionTrait, row: &OurCode, state: AtStripe, source: Source) -> Result<Recorded> {
+    if !source.counts(row.seen_at, row.made_at) {
         return Ok(Recorded::Overtaken);
     }
     let (active, reason) = state.columns();
@@ -256,7 +301,7 @@ pub async fn write_code(txn: &impl ConnectionTrait, row: &OurCode, state: AtStri
             $table::Entity::update_many()
                 .col_expr($table::Column::StripeActive, Expr::value(active))
                 .col_expr($table::Column::StripeReason, Expr::value(reason))
-                .col_expr($table::Column::StripeSeenAt, Expr::value(span.ended))
+                .col_expr(when!($table, source), Expr::value(source.at()))
                 .filter($table::Column::Id.eq(row.id))
                 .exec(txn)
                 .await?
@@ -289,7 +334,7 @@ async fn at_stripe(db: &impl ConnectionTrait, row: &OurCode, told: &CodeTold) ->
     }))
 }
 
-/// Writes down what an operation of ours has made so. Nothing is written where Stripe told of it since the operation was
+/// Writes down what an operation of ours has made so. Nothing is written where somebody looked since the operation was
 /// owed: then that may be later, and if it is not, the event of the operation itself is still to come.
 pub async fn made_in_txn(
     txn: &impl ConnectionTrait,
@@ -301,9 +346,9 @@ pub async fn made_in_txn(
         brand: operation.brand_id,
         livemode: operation.livemode,
     };
-    let span = Span {
-        began: operation.created_at,
-        ended: clock.now(),
+    let made = Source::Made {
+        owed_at: operation.created_at,
+        done_at: clock.now(),
     };
     let coupon = |name: Option<&str>| {
         Told::Coupon(CouponTold {
@@ -334,5 +379,5 @@ pub async fn made_in_txn(
         Call::SetPromotionCodeActive { active, .. } => code(active),
         Call::RetirePromotionCode { .. } => return Ok(()),
     };
-    record_in_txn(txn, feed, &told, span).await.map(drop)
+    write_in_txn(txn, feed, &told, made).await.map(drop)
 }

@@ -20,7 +20,7 @@ use crate::{
     error::Result,
     stripe::drift::{
         events::gone,
-        record::{OurCode, Recorded, Span, code_of, coupon_of, record_in_txn, write_code},
+        record::{OurCode, Recorded, Span, code_of, coupon_of, miss_in_txn, record_in_txn},
         told::{self, CodeTold, CouponTold, Object, Told},
     },
 };
@@ -244,11 +244,10 @@ impl Reconcile<'_> {
         let Some(mut row) = code_of(txn, self.feed, stripe_id, None).await? else {
             return Ok(None);
         };
-        let missing = AtStripe::Off(StripeReason::Missing);
-        if owed::is_owed(txn, row.id).await? || write_code(txn, &row, missing, span).await? != Recorded::Done {
+        if owed::is_owed(txn, row.id).await? || miss_in_txn(txn, &row, span).await? != Recorded::Done {
             return Ok(None);
         }
-        row.standing.at_stripe = missing;
+        row.standing.at_stripe = AtStripe::Off(StripeReason::Missing);
         Ok(differs(row))
     }
 
