@@ -6,7 +6,8 @@ use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel};
 use serde_json::Value;
 
 use super::{
-    record::{NOT_OURS, Recorded, Span, is_ours, ours, record_in_txn},
+    ours::{NOT_OURS, is_ours, ours},
+    record::{Recorded, Span, record_in_txn},
     told::{CouponTold, Notice, Object, Told},
 };
 use crate::{

@@ -4,6 +4,7 @@
 //! no entry of the ledger comes of it, and a rebuild does not look at it.
 
 pub mod events;
+pub mod ours;
 pub mod record;
 pub mod told;
 

@@ -20,7 +20,8 @@ use crate::{
     error::Result,
     stripe::drift::{
         events::gone,
-        record::{OurCode, Recorded, Span, code_of, coupon_of, miss_in_txn, record_in_txn},
+        ours::{OurCode, code_of, coupon_of},
+        record::{Recorded, Span, miss_in_txn, record_in_txn},
         told::{self, CodeTold, CouponTold, Object, Told},
     },
 };
