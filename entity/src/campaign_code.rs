@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::{
-    code::CodeStatus,
+    code::{CodeStatus, StripeReason},
     id::{BrandId, CampaignId, CodeId, CouponId},
 };
 
@@ -28,9 +28,13 @@ pub struct Model {
     pub stripe_active: Option<bool>,
     /// Why it was not.
     #[serde(skip)]
-    pub stripe_reason: Option<String>,
+    pub stripe_reason: Option<StripeReason>,
+    /// When it told so, by our clock; without a key to ask with, by Stripe's.
     #[serde(skip)]
     pub stripe_seen_at: Option<DateTimeUtc>,
+    /// When Stripe last did what we owed for it, by our clock.
+    #[serde(skip)]
+    pub stripe_made_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
 }
 

@@ -9,6 +9,21 @@ crate::text_enum! {
     CodeStatus { Active = "active", Inactive = "inactive" }
 }
 
+crate::text_enum! {
+    /// Why a promotion code is not active at Stripe.
+    StripeReason {
+        /// Somebody switched it off.
+        Deactivated = "deactivated",
+        /// Its time or its coupon's is over.
+        Expired = "expired",
+        /// It, or its coupon, was redeemed as often as it may be.
+        FullyRedeemed = "fully_redeemed",
+        CouponDeleted = "coupon_deleted",
+        /// Stripe has no such promotion code.
+        Missing = "missing",
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 #[sea_orm(table_name = "affiliate_code")]
@@ -30,9 +45,13 @@ pub struct Model {
     pub stripe_active: Option<bool>,
     /// Why it was not.
     #[serde(skip)]
-    pub stripe_reason: Option<String>,
+    pub stripe_reason: Option<StripeReason>,
+    /// When it told so, by our clock; without a key to ask with, by Stripe's.
     #[serde(skip)]
     pub stripe_seen_at: Option<DateTimeUtc>,
+    /// When Stripe last did what we owed for it, by our clock.
+    #[serde(skip)]
+    pub stripe_made_at: Option<DateTimeUtc>,
     /// The caller's name of the batch that it was minted in, and its row there; unique within brand and mode.
     #[serde(skip)]
     pub batch: Option<String>,

@@ -1,4 +1,4 @@
-//! A campaign coupon: a discount, and one Stripe `coupon` under the same id.
+//! A campaign coupon: a discount, and one Stripe `coupon`: under the same id, unless it was adopted.
 
 use sea_orm::entity::prelude::*;
 
@@ -36,7 +36,7 @@ pub struct Model {
     /// Each newly approved affiliate of the campaign gets a code on it.
     pub mint_on_approval: bool,
     pub archived: bool,
-    /// Set once Stripe has it.
+    /// Set once Stripe has it; an adopted one keeps the id that it had there.
     pub stripe_id: Option<String>,
     /// What Stripe calls it, where that is not its name.
     #[serde(skip)]
@@ -44,9 +44,12 @@ pub struct Model {
     /// It was deleted at Stripe.
     #[serde(skip)]
     pub stripe_gone: bool,
-    /// When Stripe last told of it.
+    /// When Stripe last told of it, by our clock; without a key to ask with, by Stripe's.
     #[serde(skip)]
     pub stripe_seen_at: Option<DateTimeUtc>,
+    /// When Stripe last did what we owed for it, by our clock.
+    #[serde(skip)]
+    pub stripe_made_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     /// Deleted coupons stay, so that their codes keep attributing.
     pub deleted_at: Option<DateTimeUtc>,

@@ -19,8 +19,10 @@ CREATE TABLE campaign_code (
   status TEXT NOT NULL CHECK (status IN ('active', 'inactive')),
   stripe_id TEXT,
   stripe_active BOOLEAN,
-  stripe_reason TEXT,
+  stripe_reason TEXT CHECK (stripe_reason IN ('deactivated', 'expired', 'fully_redeemed',
+    'coupon_deleted', 'missing')),
   stripe_seen_at TIME,
+  stripe_made_at TIME,
   created_at TIME NOT NULL
 ) STRICT_TABLE;
 
@@ -58,8 +60,10 @@ INSERT INTO promotion_code (brand_id, livemode, stripe_id, code, code_id, create
   SELECT brand_id, livemode, stripe_id, code, id, created_at FROM affiliate_code WHERE stripe_id IS NOT NULL;
 
 ALTER TABLE affiliate_code ADD COLUMN stripe_active BOOLEAN;
-ALTER TABLE affiliate_code ADD COLUMN stripe_reason TEXT;
+ALTER TABLE affiliate_code ADD COLUMN stripe_reason TEXT CHECK (stripe_reason IN ('deactivated', 'expired', 'fully_redeemed',
+  'coupon_deleted', 'missing'));
 ALTER TABLE affiliate_code ADD COLUMN stripe_seen_at TIME;
+ALTER TABLE affiliate_code ADD COLUMN stripe_made_at TIME;
 ALTER TABLE affiliate_code ADD COLUMN batch TEXT;
 ALTER TABLE affiliate_code ADD COLUMN batch_row INTEGER CHECK (batch_row >= 0);
 ALTER TABLE affiliate_code ADD COLUMN batch_text TEXT;
@@ -70,6 +74,8 @@ ALTER TABLE campaign_coupon ADD COLUMN mint_on_approval BOOLEAN NOT NULL DEFAULT
 ALTER TABLE campaign_coupon ADD COLUMN stripe_name TEXT;
 ALTER TABLE campaign_coupon ADD COLUMN stripe_gone BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE campaign_coupon ADD COLUMN stripe_seen_at TIME;
+ALTER TABLE campaign_coupon ADD COLUMN stripe_made_at TIME;
+CREATE UNIQUE INDEX campaign_coupon_stripe ON campaign_coupon (brand_id, livemode, stripe_id);
 
 ALTER TABLE brand ADD COLUMN max_codes_per_affiliate INTEGER CHECK (max_codes_per_affiliate > 0);
 ALTER TABLE brand ADD COLUMN reserved_words TEXT NOT NULL DEFAULT '[]';

@@ -82,7 +82,7 @@ pub async fn run(config: &Config, args: &BackfillArgs) -> Outcome {
     }
 }
 
-async fn slugs(db: &Db) -> Result<Vec<String>, Failure> {
+pub(super) async fn slugs(db: &Db) -> Result<Vec<String>, Failure> {
     let brands = brands::list(db).await.map_err(of)?;
     Ok(brands.into_iter().map(|brand| brand.slug).collect())
 }

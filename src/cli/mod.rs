@@ -3,8 +3,10 @@
 mod api_key;
 mod backfill;
 mod brand;
+mod import_codes;
 mod inbox;
 mod log;
+mod reconcile;
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
@@ -25,9 +27,11 @@ use crate::{
     config::Config,
     db::{Db, make_private},
     demo,
-    domain::brands,
+    domain::{Domain, brands},
     error::{Error, UserError},
-    first_run, telemetry,
+    first_run,
+    stripe::{fetch::Fetcher, operations::Operations},
+    telemetry,
 };
 
 /// Why a command failed: one line, or one for each mistake.
@@ -95,6 +99,10 @@ enum Command {
     Replay(log::ReplayArgs),
     /// Fetch what Stripe could not deliver, and sales from before Rekomi was connected.
     Backfill(backfill::BackfillArgs),
+    /// Adopt promotion codes that Stripe has already, as affiliates' codes.
+    ImportCodes(import_codes::ImportCodesArgs),
+    /// Compare coupons and codes with Stripe's, and mend what differs.
+    Reconcile(reconcile::ReconcileArgs),
     /// Hold what stands against what the log tells.
     Rebuild(log::RebuildArgs),
     /// Copy a live SQLite database to a new file.
@@ -130,6 +138,8 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Inbox(args) => inbox::run(&Config::from_env()?, args).await,
         Command::Replay(args) => log::replay(&Config::from_env()?, args).await,
         Command::Backfill(args) => backfill::run(&Config::from_env()?, &args).await,
+        Command::ImportCodes(args) => import_codes::run(&Config::from_env()?, &args).await,
+        Command::Reconcile(args) => reconcile::run(&Config::from_env()?, &args).await,
         Command::Rebuild(args) => log::rebuild(&Config::from_env()?, &args).await,
         Command::Backup { file } => backup(&Config::from_env()?, &file).await,
         Command::Brand(command) => brand::run(&Config::from_env()?, command).await,
@@ -140,6 +150,23 @@ pub async fn run(cli: Cli) -> Outcome {
 
 fn print(text: &str) -> Outcome {
     Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
+}
+
+/// The rules, with a way to Stripe of the command's own.
+fn outbox(fetcher: &Fetcher) -> Domain {
+    let operations = Operations {
+        db: fetcher.db.clone(),
+        clock: fetcher.clock.clone(),
+        directory: fetcher.directory.clone(),
+        stripe: fetcher.stripe.clone(),
+        wake: Default::default(),
+        lanes: Default::default(),
+    };
+    Domain {
+        db: fetcher.db.clone(),
+        clock: fetcher.clock.clone(),
+        outbox: std::sync::Arc::new(operations),
+    }
 }
 
 async fn open(config: &Config) -> Result<Db, Failure> {

@@ -80,7 +80,7 @@ async fn marked(
     scope: &Scope,
     affiliate: &affiliate::Model,
 ) -> Result<Vec<coupon::Model>> {
-    use coupon::Column::{AffiliateId, Archived, CampaignId, DeletedAt, ExpiresAt, Id, MintOnApproval};
+    use coupon::Column::{AffiliateId, Archived, CampaignId, DeletedAt, ExpiresAt, Id, MintOnApproval, StripeGone};
     let had = tenancy::referenced::<code::Entity>(scope)
         .select_only()
         .column(code::Column::CouponId)
@@ -96,6 +96,7 @@ async fn marked(
         .filter(MintOnApproval.eq(true))
         .filter(Archived.eq(false))
         .filter(DeletedAt.is_null())
+        .filter(StripeGone.eq(false))
         .filter(CampaignId.in_subquery(tenancy::campaigns_of(affiliate.id)))
         .filter(Id.not_in_subquery(had))
         .filter(for_it)

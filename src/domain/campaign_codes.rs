@@ -174,6 +174,7 @@ async fn write_in_txn(
             stripe_active: None,
             stripe_reason: None,
             stripe_seen_at: None,
+            stripe_made_at: None,
             created_at: domain.clock.now(),
         };
         let insert = campaign_code::Entity::insert(row.clone().into_active_model());

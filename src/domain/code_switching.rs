@@ -1,4 +1,5 @@
-//! Switching codes off and on: here at once, and at Stripe as soon as it can be.
+//! Switching codes off and on: here at once, and at Stripe as soon as it can be. What is so here already, and otherwise at
+//! Stripe, is switched there.
 
 use entity::{
     code::{self, CodeStatus},
@@ -11,6 +12,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use super::{
     Attempt, Domain, audit,
     codes::{creation, find},
+    drift::{CodeDrift, Standing},
     minting,
     owed::{self, Call},
     plans, tenancy,
@@ -32,7 +34,7 @@ pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     {
         owed::refused(domain, operation, &refusal).await?;
     }
-    Ok(code)
+    Ok(find(domain, &actor.scope, id).await?.unwrap_or(code))
 }
 
 /// Switches a code on again.
@@ -49,6 +51,7 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     let coupon = minting::require_live_coupon(domain, domain.db.reader(), scope, code.coupon_id, "id").await?;
     // A code that Stripe refused is not there to be switched on: it is made anew.
     let anew = code.stripe_id.is_none() && owed::creation_failed(domain.db.reader(), id).await?;
+    let was = code.status;
     let (code, operation) = set_active(domain, actor, id, Switch::On { coupon: &coupon, anew }).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
@@ -56,7 +59,7 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         let mut change: code::ActiveModel = code.clone().into();
-        change.status = Set(CodeStatus::Inactive);
+        change.status = Set(was);
         let undone = change.update(&txn).await?;
         let entry = audit::Entry::changed("code.refused_by_stripe", id, &code, &undone)?;
         let entry = entry.with("reason", refusal.message.clone());
@@ -96,13 +99,20 @@ async fn set_active(
     let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
     let row = row.one(&txn).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
-    if code.status == status {
+    let unlike_ours = matches!(
+        Standing::from(&code).drift(),
+        Some(CodeDrift::OffAtStripe | CodeDrift::OnAtStripe)
+    );
+    if code.status == status && (!unlike_ours || owed::is_owed(&txn, id).await?) {
         return Ok((code, None));
     }
     let mut change: code::ActiveModel = code.clone().into();
     change.status = Set(status);
     let (before, code) = (code, change.update(&txn).await?);
-    let entry = audit::Entry::changed(action, id, &before, &code)?;
+    let mut entry = audit::Entry::changed(action, id, &before, &code)?;
+    if unlike_ours {
+        entry = entry.with("activeAtStripe", (status == CodeStatus::Active).to_string());
+    }
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     let call = match switch {
         Switch::On { coupon, anew: true } => creation(&code, coupon.max_redemptions_per_code),

@@ -115,6 +115,7 @@ mod tests {
             stripe_name: None,
             stripe_gone: false,
             stripe_seen_at: None,
+            stripe_made_at: None,
             created_at: DateTime::UNIX_EPOCH,
             deleted_at: None,
         }

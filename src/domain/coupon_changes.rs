@@ -13,7 +13,8 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, S
 use super::{
     Attempt, Domain, audit, campaign_codes,
     coupon_terms::MAX_NAME,
-    coupons::rejected,
+    coupons::{find, rejected},
+    drift::{self, CouponDrift},
     owed::{self, Call},
     tenancy,
 };
@@ -72,11 +73,16 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         before.clone()
     };
     let mut owed = None;
-    if after.name != before.name {
+    // Naming it as it is called here takes back what it was named at Stripe.
+    let renamed_there = name.is_some() && matches!(drift::of_coupon(&before), Some(CouponDrift::RenamedAtStripe(_)));
+    if after.name != before.name || renamed_there {
         let name = after.name.clone();
         owed = Some(owed::owe_in_txn(&txn, domain, scope, &Call::RenameCoupon { id, name }, connected).await?);
     }
-    let entry = audit::Entry::changed("coupon.updated", id, &before, &after)?;
+    let mut entry = audit::Entry::changed("coupon.updated", id, &before, &after)?;
+    if renamed_there {
+        entry = entry.with("nameAtStripe", after.name.clone());
+    }
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
     if let Some(operation) = owed.filter(|_| connected)
@@ -109,7 +115,7 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         txn.commit().await?;
         return Err(rejected(&refusal));
     }
-    Ok(after)
+    Ok(find(domain.db.reader(), scope, id).await?.unwrap_or(after))
 }
 
 /// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can. Answered with

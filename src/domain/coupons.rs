@@ -132,6 +132,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
         stripe_name: None,
         stripe_gone: false,
         stripe_seen_at: None,
+        stripe_made_at: None,
         created_at: now,
         deleted_at: None,
     };

@@ -49,6 +49,7 @@ pub(super) async fn check(
         require_self_service(db, scope, &coupon, "couponId").await?;
     }
     require_not_archived(&coupon)?;
+    require_there(&coupon, "couponId")?;
     Ok((coupon, affiliate))
 }
 
@@ -90,6 +91,7 @@ pub(super) async fn open_coupon(
     let coupon = coupon(db, scope, id, "couponId").await?;
     require_not_expired(domain, &coupon, "couponId")?;
     require_not_archived(&coupon)?;
+    require_there(&coupon, "couponId")?;
     Ok(coupon)
 }
 
@@ -140,6 +142,7 @@ pub(super) async fn check_shared(
     if coupon.archived {
         return invalid("The coupon is archived.");
     }
+    require_there(&coupon, field)?;
     require_not_expired(domain, &coupon, field)?;
     Ok(coupon)
 }
@@ -229,6 +232,15 @@ fn require_not_expired(domain: &Domain, coupon: &coupon::Model, field: &'static 
     Ok(())
 }
 
+/// Stripe takes no code on a coupon that was deleted there.
+fn require_there(coupon: &coupon::Model, field: &'static str) -> Result<()> {
+    if coupon.stripe_gone {
+        let message = "The coupon was deleted at Stripe.";
+        return Err(Error::user(UserErrorCode::Invalid, &[field], message));
+    }
+    Ok(())
+}
+
 /// Refuses what a code of a deleted or expired coupon cannot do.
 pub(super) async fn require_live_coupon(
     domain: &Domain,
@@ -244,6 +256,7 @@ pub(super) async fn require_live_coupon(
         }
         result => result?,
     };
+    require_there(&coupon, field)?;
     require_not_expired(domain, &coupon, field)?;
     Ok(coupon)
 }

@@ -3,6 +3,7 @@
 //! `attribution` and `commission` are pure: no database, no clock, no I/O. The public functions open the transaction;
 //! helpers that need one end in `_in_txn`.
 
+pub mod adoption;
 pub mod affiliates;
 pub mod api_keys;
 mod approval_mint;
@@ -25,6 +26,7 @@ pub mod conversions;
 pub mod coupon_changes;
 mod coupon_terms;
 pub mod coupons;
+pub mod drift;
 pub mod feed;
 pub mod inbox;
 mod minting;
@@ -33,6 +35,7 @@ pub mod owed;
 pub mod page;
 pub mod plans;
 pub mod refused_codes;
+pub mod repair;
 pub mod replay;
 pub mod stats;
 mod taken;

@@ -63,7 +63,7 @@ pub enum Call {
         coupon: CouponId,
         active: bool,
     },
-    /// Switches off a promotion code that another one of the same code has replaced.
+    /// Switches off a promotion code that its code has not, or not any more.
     RetirePromotionCode {
         id: CodeId,
         coupon: CouponId,
@@ -277,6 +277,23 @@ pub(super) async fn creation_follows(db: &impl ConnectionTrait, code: CodeId, op
         .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]))
         .filter(stripe_operation::Column::Id.gt(operation));
     Ok(later.one(db).await?.is_some())
+}
+
+/// Whether something is still owed to Stripe for a coupon itself.
+pub async fn is_coupon_owed(db: &impl ConnectionTrait, coupon: CouponId) -> Result<bool> {
+    let owed = stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::CouponId.eq(coupon))
+        .filter(stripe_operation::Column::CodeId.is_null())
+        .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]));
+    Ok(owed.one(db).await?.is_some())
+}
+
+/// Whether something is still owed to Stripe for a code.
+pub async fn is_owed(db: &impl ConnectionTrait, code: CodeId) -> Result<bool> {
+    let owed = stripe_operation::Entity::find()
+        .filter(stripe_operation::Column::CodeId.eq(code))
+        .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]));
+    Ok(owed.one(db).await?.is_some())
 }
 
 /// Marks an operation as refused for good.

@@ -13,7 +13,10 @@ use super::{
     scalars::{Money, MoneyInput, id, present},
 };
 use crate::{
-    domain::campaigns::{CommissionInput, CreateCampaign, UpdateCampaign},
+    domain::{
+        campaigns::{CommissionInput, CreateCampaign, UpdateCampaign},
+        drift::Standing,
+    },
     money,
 };
 
@@ -134,7 +137,8 @@ impl Campaign {
             return Ok(None);
         };
         let sync = self.loaders.code_sync(row.id).await.map_err(graphql_error)?;
-        Ok(Some(StripeSync::new(sync, row.stripe_id.clone())))
+        let drift = Standing::from(row.as_ref()).drift();
+        Ok(Some(StripeSync::new(sync, row.stripe_id.clone(), drift)))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     loaders::Loaders,
     scalars::{filter_id, id, present},
 };
-use crate::domain::codes::MintCode;
+use crate::domain::{codes::MintCode, drift::Standing, owed::SyncStatus};
 
 /// Whether a customer can redeem a code.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,28 @@ use crate::domain::codes::MintCode;
 pub enum CodeStatus {
     Active,
     Inactive,
+}
+
+/// Why a code cannot be redeemed.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::domain::drift::InactiveReason")]
+pub enum InactiveReason {
+    /// It was switched off here.
+    Deactivated,
+    /// Its coupon was deleted here.
+    CouponDeleted,
+    /// Stripe would not make it; `stripeSync.lastError` has the reason.
+    RefusedByStripe,
+    /// Somebody switched it off at Stripe.
+    DeactivatedAtStripe,
+    /// Somebody deleted its coupon at Stripe.
+    CouponDeletedAtStripe,
+    /// Stripe has no such promotion code.
+    MissingAtStripe,
+    /// Its time, or its coupon's, is over.
+    Expired,
+    /// It, or its coupon, was redeemed as often as it may be.
+    FullyRedeemed,
 }
 
 /// What a customer types at checkout; one Stripe promotion code at a time.
@@ -36,6 +58,10 @@ impl AffiliateCode {
             row: Arc::new(row),
             loaders: loaders.clone(),
         }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::from(self.row.as_ref())
     }
 }
 
@@ -59,8 +85,21 @@ impl AffiliateCode {
         Ok(texts.filter(|text| *text != self.row.code).collect())
     }
 
+    /// What a customer meets: `INACTIVE` where it is off here or, as Stripe last told, there.
     async fn status(&self) -> CodeStatus {
-        self.row.status.into()
+        self.standing().status().into()
+    }
+
+    /// Why a customer cannot redeem it; null for an active one.
+    async fn inactive_reason(&self) -> async_graphql::Result<Option<InactiveReason>> {
+        if self.standing().status() == code::CodeStatus::Active {
+            return Ok(None);
+        }
+        let coupon = present(self.loaders.coupon(self.row.coupon_id).await, "coupon")?;
+        let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
+        let refused = self.row.stripe_id.is_none() && sync.is_some_and(|sync| sync.status == SyncStatus::Failed);
+        let reason = self.standing().inactive_reason(coupon.deleted_at, refused);
+        Ok(reason.map(InactiveReason::from))
     }
 
     /// Whose it is.
@@ -93,7 +132,8 @@ impl AffiliateCode {
 
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
         let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
-        Ok(StripeSync::new(sync, self.row.stripe_id.clone()))
+        let drift = self.standing().drift();
+        Ok(StripeSync::new(sync, self.row.stripe_id.clone(), drift))
     }
 }
 

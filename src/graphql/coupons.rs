@@ -1,6 +1,6 @@
 //! Campaign coupons, and how an object stands with Stripe.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -18,7 +18,8 @@ use crate::{
     domain::{
         coupon_changes::UpdateCoupon,
         coupons::{self, CreateCoupon},
-        owed::Sync,
+        drift::{self, is_owed},
+        owed::{Sync, SyncStatus},
     },
     money,
 };
@@ -57,35 +58,39 @@ pub struct StripeSync {
     attempts: i32,
     /// Why it is not done yet, or was refused.
     last_error: Option<String>,
+    /// What Stripe has otherwise, as somebody changed it there. What is still owed is no such difference.
+    drift: Option<String>,
 }
 
 impl StripeSync {
-    pub fn new(sync: Option<Sync>, stripe_id: Option<String>) -> Self {
-        match sync {
-            Some(sync) => Self {
-                status: sync.status.into(),
-                stripe_id,
-                attempts: sync.attempts,
-                last_error: sync.last_error,
-            },
-            None => Self {
-                status: StripeSyncStatus::Disabled,
-                stripe_id,
-                attempts: 0,
-                last_error: None,
-            },
+    /// `drift`: how it differs at Stripe, if nothing is owed.
+    pub fn new(sync: Option<Sync>, stripe_id: Option<String>, drift: Option<impl Display>) -> Self {
+        let drift = drift.filter(|_| !is_owed(sync.as_ref())).map(|drift| drift.to_string());
+        // What was adopted never was owed.
+        let untried = match stripe_id {
+            Some(_) => SyncStatus::Synced,
+            None => SyncStatus::Disabled,
+        };
+        let (status, attempts, last_error) =
+            sync.map_or((untried, 0, None), |sync| (sync.status, sync.attempts, sync.last_error));
+        Self {
+            status: status.into(),
+            stripe_id,
+            attempts,
+            last_error,
+            drift,
         }
     }
 }
 
-/// A discount that a campaign's codes give; one Stripe coupon under the same id.
+/// A discount that a campaign's codes give; one Stripe coupon.
 #[derive(Clone)]
 pub struct CampaignCoupon {
     pub row: Arc<coupon::Model>,
     pub loaders: Arc<Loaders>,
 }
 
-/// A discount that a campaign's codes give; one Stripe coupon under the same id.
+/// A discount that a campaign's codes give; one Stripe coupon.
 #[Object]
 impl CampaignCoupon {
     /// `cpn_…`
@@ -177,7 +182,8 @@ impl CampaignCoupon {
 
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
         let sync = self.loaders.coupon_sync(self.row.id).await.map_err(graphql_error)?;
-        Ok(StripeSync::new(sync, self.row.stripe_id.clone()))
+        let drift = drift::of_coupon(&self.row);
+        Ok(StripeSync::new(sync, self.row.stripe_id.clone(), drift))
     }
 }
 

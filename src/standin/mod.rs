@@ -10,12 +10,14 @@
 //! | `world` | what is behind the lock, and how a request is answered: fault, idempotency key, work |
 //! | `routes`, `lists`, `expand` | the addresses, and what is read |
 //! | `coupons`, `promotion_codes` | what is written |
+//! | `dashboard` | what somebody else changes there |
 //! | `ledger` | what is kept for an account |
 //! | `sales`, `shapes`, `promo` | the truth of a sale, and how an API version tells it |
 //!
 //! State is kept per secret key and `Stripe-Account`: one account each, live unless the key contains `_test_`.
 
 mod coupons;
+mod dashboard;
 mod expand;
 mod faults;
 mod form;
@@ -187,6 +189,6 @@ impl Account {
     /// The event that Stripe sends after a coupon was deleted.
     pub fn coupon_deleted(&self, id: &str, shape: Shape) -> Option<Value> {
         let mut world = self.shared.lock();
-        shapes::coupon_deleted(world.account(&self.holder), shape, id)
+        shapes::coupon(world.account(&self.holder), shape, "coupon.deleted", id)
     }
 }

@@ -14,23 +14,23 @@ use stripe_product::{
 use super::{answers::CallError, facts::CODE_METADATA};
 use crate::domain::owed::Call;
 
-/// The request that carries out a call. `promotion_code` is Stripe's id of the code that it is about.
-pub(super) fn build(call: &Call, promotion_code: Option<&str>) -> Result<RequestBuilder, CallError> {
+/// The request that carries out a call. `target` is Stripe's id of what it changes, or of the coupon that it makes a code on.
+pub(super) fn build(call: &Call, target: Option<&str>) -> Result<RequestBuilder, CallError> {
     Ok(match call {
         Call::CreateCoupon { .. } => create_coupon(call)?,
-        Call::RenameCoupon { id, name } => UpdateCoupon::new(id.to_string()).name(name.as_str()).build(),
-        Call::DeleteCoupon { id } => DeleteCoupon::new(id.to_string()).build(),
+        Call::RenameCoupon { name, .. } => UpdateCoupon::new(needed(target)?).name(name.as_str()).build(),
+        Call::DeleteCoupon { .. } => DeleteCoupon::new(needed(target)?).build(),
         Call::CreatePromotionCode {
             id,
             brand,
-            coupon,
             affiliate,
             code,
             max_redemptions,
             active,
+            ..
         } => {
             let mut promotion = CreatePromotionCodePromotion::new(CreatePromotionCodePromotionType::Coupon);
-            promotion.coupon = Some(coupon.to_string());
+            promotion.coupon = Some(needed(target)?.to_owned());
             let whose = affiliate.map(|affiliate| ("rekomi_affiliate_id".to_owned(), affiliate.to_string()));
             let row = [
                 (CODE_METADATA.to_owned(), id.to_string()),
@@ -49,15 +49,16 @@ pub(super) fn build(call: &Call, promotion_code: Option<&str>) -> Result<Request
             request.build()
         }
         Call::SetPromotionCodeActive { active, .. } => {
-            let missing = || CallError::unknown("the promotion code has no id yet");
-            UpdatePromotionCode::new(promotion_code.ok_or_else(missing)?)
-                .active(*active)
-                .build()
+            UpdatePromotionCode::new(needed(target)?).active(*active).build()
         }
         Call::RetirePromotionCode { promotion_code, .. } => {
             UpdatePromotionCode::new(promotion_code.as_str()).active(false).build()
         }
     })
+}
+
+fn needed(target: Option<&str>) -> Result<&str, CallError> {
+    target.ok_or_else(|| CallError::unknown("it has no id at Stripe yet"))
 }
 
 fn create_coupon(call: &Call) -> Result<RequestBuilder, CallError> {

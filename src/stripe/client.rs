@@ -140,17 +140,18 @@ impl Stripe {
         }
     }
 
-    /// Makes a call under an idempotency key; a deletion needs none. `promotion_code` is Stripe's id of the code that the call is about.
+    /// Makes a call under an idempotency key; a deletion needs none. `target` is Stripe's id of what it changes, or of the
+    /// coupon that it makes a code on.
     ///
     /// The answer is what was made or changed.
     pub async fn make(
         &self,
         way: &Way,
         call: &Call,
-        promotion_code: Option<&str>,
+        target: Option<&str>,
         idempotency_key: &str,
     ) -> Result<Made, CallError> {
-        let request = build(call, promotion_code)?;
+        let request = build(call, target)?;
         let key = matches!(request.method, StripeMethod::Post).then_some(idempotency_key);
         self.send(way, &request, key).await
     }

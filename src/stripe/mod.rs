@@ -4,11 +4,13 @@
 //! projection says what should stand (`projection`); applying it writes the difference (`apply`). `facts` and
 //! `projection` do no I/O.
 
+pub mod adoption;
 pub mod answers;
 pub mod apply;
 pub mod backfill;
 mod calls;
 pub mod client;
+pub mod drift;
 pub mod evidence;
 pub mod facts;
 pub mod fetch;
@@ -23,6 +25,7 @@ pub mod process;
 pub mod projection;
 mod queue;
 pub mod rebuild;
+pub mod reconcile;
 pub mod replay;
 pub mod sales;
 pub mod signature;

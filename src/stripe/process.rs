@@ -8,10 +8,12 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::TimeDelta;
 use entity::{id::EventId, stripe_event, stripe_object};
 use sea_orm::{EntityTrait, IntoActiveModel};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    drift::{self, Notice, events::Heard},
     facts::{Facts, Reading, read_event},
     fetch::{Fetched, Fetcher, Learned},
     fold::{self, Moved},
@@ -117,17 +119,18 @@ impl Processor {
                     learned: (*facts).into(),
                     log: Vec::new(),
                 }),
-                Ok(Next::Fetch(reading)) => match self.lanes.enter(feed(&event)) {
-                    Ok(place) => sorted.to_fetch.push((event, reading, place)),
+                Ok(Next::Fetch(work)) => match self.lanes.enter(feed(&event)) {
+                    Ok(place) => sorted.to_fetch.push((event, work, place)),
                     Err(again) => sorted.no_room.entry(again.as_secs()).or_default().push(event.id),
                 },
+                Ok(Next::Closed) => {}
                 Ok(Next::Done(outcome, why)) => sorted.done.entry((outcome, why)).or_default().push(event.id),
                 Err(error) => self.failed(&event, Reason::Fault, &error.to_string()).await?,
             }
         }
         self.note(&sorted).await?;
-        for (event, reading, place) in sorted.to_fetch {
-            self.fetch_aside(event, reading, place);
+        for (event, work, place) in sorted.to_fetch {
+            self.fetch_aside(event, work, place);
         }
         self.fold(sorted.ready).await?;
         Ok(claimed)
@@ -135,18 +138,38 @@ impl Processor {
 
     /// Reads one event; what tells nothing of a sale, or cannot be read, is done with.
     async fn read(&self, event: &stripe_event::Model) -> Result<Next> {
-        let parsed = serde_json::from_slice(&event.body).map_err(|error| error.to_string());
-        let reading = match parsed.and_then(|value| read_event(&value).map_err(|error| error.to_string())) {
+        let unreadable = |why: String| Ok(Next::Done(Outcome::Parked(Reason::Unreadable), why));
+        let body: Value = match serde_json::from_slice(&event.body) {
+            Ok(body) => body,
+            Err(error) => return unreadable(error.to_string()),
+        };
+        match drift::notice(&body) {
+            Some(Ok(notice)) => return self.hear(event, notice).await,
+            Some(Err(why)) => return unreadable(why.to_owned()),
+            None => {}
+        }
+        let reading = match read_event(&body) {
             Ok(Reading::Nothing(why)) => return Ok(Next::Done(Outcome::Ignored, why.to_owned())),
             Ok(reading) => reading,
-            Err(why) => return Ok(Next::Done(Outcome::Parked(Reason::Unreadable), why)),
+            Err(error) => return unreadable(error.to_string()),
         };
         match reading {
             Reading::Facts(facts) if self.fetcher.needs(feed(event), &facts, &facts).await?.is_empty() => {
                 Ok(Next::Fold(facts))
             }
-            reading => Ok(Next::Fetch(reading)),
+            reading => Ok(Next::Fetch(Work::Complete(reading))),
         }
+    }
+
+    /// What is told of a coupon or a code goes its own way: no sale has to do with it.
+    async fn hear(&self, event: &stripe_event::Model, notice: Notice) -> Result<Next> {
+        Ok(match self.fetcher.hear(event, &notice).await? {
+            Heard::Closed(outcome) => {
+                outcome.count(1);
+                Next::Closed
+            }
+            _ => Next::Fetch(Work::Look(notice)),
+        })
     }
 
     /// Writes down what became of a batch, but for what is folded.
@@ -169,11 +192,14 @@ impl Processor {
     }
 
     /// Lets an event wait for Stripe without holding up the others.
-    fn fetch_aside(&self, event: stripe_event::Model, reading: Reading, place: Place) {
+    fn fetch_aside(&self, event: stripe_event::Model, work: Work, place: Place) {
         let processor = self.clone();
         self.fetching.spawn(async move {
             let done = match place.turn().await {
-                Some(_turn) => processor.fetch(event, reading).await,
+                Some(_turn) => match work {
+                    Work::Complete(reading) => processor.fetch(event, reading).await,
+                    Work::Look(notice) => processor.look(event, notice).await,
+                },
                 None => processor.give_back(event.id).await,
             };
             if let Err(error) = done {
@@ -207,6 +233,21 @@ impl Processor {
         let told = Told { event, learned, log };
         // Without its receiver the server is stopping, and the event is taken up again.
         let _ = self.fetched.send(told).await;
+        Ok(())
+    }
+
+    async fn look(&self, event: stripe_event::Model, notice: Notice) -> Result<()> {
+        let look = tokio::time::timeout(FETCH_TIMEOUT, guarded(self.fetcher.look(&event, &notice)));
+        let heard = look.await.unwrap_or_else(|_| {
+            let why = "Stripe did not answer in time".to_owned();
+            Ok(Heard::Later(Reason::Unanswered, why))
+        });
+        match heard {
+            Ok(Heard::Closed(outcome)) => outcome.count(1),
+            Ok(Heard::Look | Heard::Again) => self.give_back(event.id).await?,
+            Ok(Heard::Later(reason, why)) => self.failed(&event, reason, &why).await?,
+            Err(error) => self.failed(&event, Reason::Fault, &error.to_string()).await?,
+        }
         Ok(())
     }
 
@@ -321,16 +362,26 @@ impl Folder {
 /// How to go on with an event.
 enum Next {
     Fold(Box<Facts>),
-    Fetch(Reading),
+    Fetch(Work),
     /// It is done with, and why.
     Done(Outcome, String),
+    /// It is done with, and that is written down.
+    Closed,
+}
+
+/// What Stripe is asked for.
+enum Work {
+    /// What is missing of a sale.
+    Complete(Reading),
+    /// How a coupon or a code is.
+    Look(Notice),
 }
 
 /// A batch, sorted by how to go on.
 #[derive(Default)]
 struct Sorted {
     ready: Vec<Told>,
-    to_fetch: Vec<(stripe_event::Model, Reading, Place)>,
+    to_fetch: Vec<(stripe_event::Model, Work, Place)>,
     /// They would be fetched, but all places are taken: by the seconds in which they come again.
     no_room: BTreeMap<u64, Vec<EventId>>,
     done: BTreeMap<(Outcome, String), Vec<EventId>>,

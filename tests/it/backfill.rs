@@ -49,7 +49,7 @@ both! {
         assert_eq!(app.told().await, [CREDITED]);
 
         let all = app.backfill(&app.acme, app.now() - TimeDelta::days(1)).await;
-        assert_eq!((all[0].list, all[0].fetched - all[0].new, all.len()), ("events", 1, 1));
+        assert_eq!((all[0].list, all[0].fetched - all[0].new, all.len()), ("events", 1, 2));
         assert_eq!(app.told().await, [CREDITED; 2]);
         assert_eq!(bodies(app, "invoice.paid").await, of("invoice.paid"));
         assert_eq!(bodies(app, "customer.subscription.created").await, of("customer.subscription.created"));
@@ -63,7 +63,8 @@ both! {
             let sale = app.sale().promo(app.promo("SARAH20")).created((app.now() - TimeDelta::days(days)).timestamp()).build();
             app.acme.stripe.put(sale.invoice_paid(Shape::Acacia));
         }
-        assert_eq!(app.backfill(&app.acme, app.now() - TimeDelta::days(2)).await, [told("events", 1, 1)]);
+        let since = app.now() - TimeDelta::days(2);
+        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 1, 1), told("coupon_events", 0, 0)]);
         assert_eq!(app.told().await, [CREDITED]);
     }
 
@@ -72,10 +73,10 @@ both! {
             app.acme.stripe.put(app.sale().build().invoice_paid(Shape::Acacia));
         }
         let since = app.now() - TimeDelta::days(1);
-        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 230, 230)]);
-        assert_eq!((app.pages("/v1/events"), app.inbox().await), (3, 230));
+        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 230, 230), told("coupon_events", 0, 0)]);
+        assert_eq!((app.pages("/v1/events"), app.inbox().await), (4, 230));
         let before = app.state().await;
-        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 230, 0)]);
+        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 230, 0), told("coupon_events", 0, 0)]);
         assert_eq!(app.state().await, before);
     }
 
@@ -87,7 +88,8 @@ both! {
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
         let all = app.list_from(&stripe, &app.acme, app.now() - TimeDelta::days(1)).await;
         let error = Some("Stripe gives the same page again and again".to_owned());
-        assert_eq!(all, [Told { error, ..told("events", 1, 1) }]);
+        let again = Told { error: error.clone(), ..told("coupon_events", 1, 0) };
+        assert_eq!(all, [Told { error, ..told("events", 1, 1) }, again]);
         server.abort();
         app.settle().await;
     }
@@ -110,7 +112,7 @@ both! {
         let since = app.now() - TimeDelta::days(100);
         let all = app.backfill(&app.acme, since).await;
         assert_eq!(failure(&all), None);
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 8);
         assert_eq!(by_objects.outcome(app.db()).await, expected);
         assert_eq!(by_events.outcome(app.db()).await, expected);
         assert_eq!(app.parked().await, Vec::<String>::new());
@@ -150,7 +152,7 @@ both! {
         let counts: Vec<_> = all.iter().map(|told| (told.list, told.new)).collect();
         assert_eq!(
             counts,
-            [("events", 0), ("invoices", 2), ("subscriptions", 0), ("checkout/sessions", 6), ("refunds", 4), ("disputes", 2), ("credit_notes", 4)]
+            [("events", 0), ("invoices", 2), ("subscriptions", 0), ("checkout/sessions", 6), ("refunds", 4), ("disputes", 2), ("credit_notes", 4), ("coupon_events", 0)]
         );
         expected.extend(expected.clone());
         expected.sort();
@@ -166,9 +168,9 @@ both! {
         sale.sync(&app.acme.stripe);
         let minted = app.standin.calls().len();
         let all = app.backfill(&app.acme, app.now() - TimeDelta::days(61)).await;
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 8);
         assert_eq!(app.told().await, [OLD]);
-        assert_eq!(app.standin.calls().len() - minted, 7, "the lists and nothing else");
+        assert_eq!(app.standin.calls().len() - minted, 8, "the lists and nothing else");
         let session = &bodies(app, "checkout.session.completed").await[0]["data"]["object"];
         assert_eq!(session["total_details"]["breakdown"]["discounts"][0]["amount"], 1000);
     }
@@ -190,7 +192,7 @@ both! {
     async fn a_key_that_is_no_longer_good_ends_it_at_once(app: &TestApp) {
         app.standin.fault(Fault::new(FaultKind::Revoked).always());
         let all = app.backfill(&app.acme, app.now() - TimeDelta::days(61)).await;
-        assert_eq!((app.standin.calls().len(), app.inbox().await, all.len()), (1, 0, 7));
+        assert_eq!((app.standin.calls().len(), app.inbox().await, all.len()), (1, 0, 8));
         assert_eq!(all[0].error.as_deref(), Some("Expired API Key provided."));
         assert_eq!(all[6].error.as_deref(), Some("not asked for after what became of events"));
     }
@@ -208,7 +210,7 @@ both! {
         app.standin.clear_faults();
         app.standin.fault(Fault::new(FaultKind::RateLimited).on_path("/v1/events"));
         app.standin.fault(Fault::new(FaultKind::ServerError).on_path("/v1/events"));
-        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 120, 20)]);
+        assert_eq!(app.backfill(&app.acme, since).await, [told("events", 120, 20), told("coupon_events", 0, 0)]);
         assert_eq!(app.inbox().await, 120);
     }
 }

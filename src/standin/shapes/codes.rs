@@ -6,8 +6,15 @@ use super::{super::ledger::Ledger, Shape, envelope};
 
 /// `promotion_code.updated`, after `active` has flipped to what it is now.
 pub(in super::super) fn promotion_code_updated(ledger: &Ledger, shape: Shape, id: &str) -> Option<Value> {
+    let mut event = promotion_code(ledger, shape, "promotion_code.updated", id)?;
+    let was_active = event["data"]["object"]["active"] == false;
+    event["data"]["previous_attributes"] = json!({ "active": was_active });
+    Some(event)
+}
+
+/// An event about a promotion code as it is now.
+pub(in super::super) fn promotion_code(ledger: &Ledger, shape: Shape, kind: &str, id: &str) -> Option<Value> {
     let mut code = ledger.get("promotion_code", id)?.clone();
-    let was_active = code["active"] == false;
     if !shape.is_endive()
         && let Value::Object(fields) = &mut code
     {
@@ -20,15 +27,13 @@ pub(in super::super) fn promotion_code_updated(ledger: &Ledger, shape: Shape, id
     if let Value::Object(restrictions) = &mut code["restrictions"] {
         restrictions.remove("currency_options");
     }
-    let mut event = event(ledger, shape, "promotion_code.updated", code);
-    event["data"]["previous_attributes"] = json!({ "active": was_active });
-    Some(event)
+    Some(event(ledger, shape, kind, code))
 }
 
-/// `coupon.deleted`, with the coupon as it was, no longer valid.
-pub(in super::super) fn coupon_deleted(ledger: &Ledger, shape: Shape, id: &str) -> Option<Value> {
-    let coupon = ledger.deleted_coupon(id)?.clone();
-    Some(event(ledger, shape, "coupon.deleted", shown(coupon)))
+/// An event about a coupon as it is now; as it was, no longer valid, where it is deleted.
+pub(in super::super) fn coupon(ledger: &Ledger, shape: Shape, kind: &str, id: &str) -> Option<Value> {
+    let coupon = ledger.resolve("coupon", id)?.clone();
+    Some(event(ledger, shape, kind, shown(coupon)))
 }
 
 /// A coupon without what Stripe leaves out of events.

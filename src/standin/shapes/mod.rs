@@ -8,7 +8,7 @@ mod money;
 use serde_json::{Value, json};
 
 pub(super) use billing::{customer, discount, session, subscription};
-pub(super) use codes::{coupon_deleted, promotion_code_updated};
+pub(super) use codes::{coupon, promotion_code, promotion_code_updated};
 pub(super) use invoices::{invoice, invoice_payment};
 pub(super) use money::{charge, credit_note, dispute, payment_intent, refund};
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::super::{
+    drift,
     facts::{BACKFILL, KINDS},
     inbox::Envelope,
     signature::TOLERANCE,
@@ -23,7 +24,8 @@ const PAGE: u8 = 100;
 /// A list of Stripe's.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
-    /// Its path below `/v1`, which is its name, too.
+    pub name: &'static str,
+    /// Below `/v1`.
     pub path: &'static str,
     status: Option<&'static str>,
     /// The types of events.
@@ -35,6 +37,7 @@ pub(super) struct List {
 }
 
 const EVENTS: List = List {
+    name: "events",
     path: "events",
     status: None,
     types: &[],
@@ -42,9 +45,17 @@ const EVENTS: List = List {
     kind: "",
 };
 
+/// What became of coupons and codes.
+const COUPON_EVENTS: List = List {
+    name: "coupon_events",
+    types: drift::KINDS,
+    ..EVENTS
+};
+
 /// Whatever tells of sales, with all that would have to be fetched otherwise.
 const OBJECTS: [List; 6] = [
     List {
+        name: "invoices",
         path: "invoices",
         status: Some("paid"),
         expand: &[
@@ -57,6 +68,7 @@ const OBJECTS: [List; 6] = [
         ..EVENTS
     },
     List {
+        name: "subscriptions",
         path: "subscriptions",
         status: Some("all"),
         expand: &["data.discounts", "data.items.data.discounts"],
@@ -64,6 +76,7 @@ const OBJECTS: [List; 6] = [
         ..EVENTS
     },
     List {
+        name: "checkout/sessions",
         path: "checkout/sessions",
         status: Some("complete"),
         expand: &["data.total_details.breakdown"],
@@ -71,28 +84,31 @@ const OBJECTS: [List; 6] = [
         ..EVENTS
     },
     List {
+        name: "refunds",
         path: "refunds",
         kind: "refund.created",
         ..EVENTS
     },
     List {
+        name: "disputes",
         path: "disputes",
         kind: "charge.dispute.updated",
         ..EVENTS
     },
     List {
+        name: "credit_notes",
         path: "credit_notes",
         kind: "credit_note.created",
         ..EVENTS
     },
 ];
 
-/// The lists that tell everything since a moment: of events and, where that is further back than Stripe lists them, of
+/// The lists that tell everything since a moment: of events about sales and, where that is further back than Stripe lists them, of
 /// the objects that they told of.
 pub(super) fn reaching(since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<List> {
     let events = KINDS.chunks(MAX_TYPES).map(|types| List { types, ..EVENTS });
     let objects = OBJECTS.into_iter().filter(|_| now - since > EVENTS_REACH);
-    events.chain(objects).collect()
+    events.chain(objects).chain([COUPON_EVENTS]).collect()
 }
 
 /// A list's parameters.
@@ -214,6 +230,6 @@ mod tests {
     fn objects_are_listed_only_where_events_do_not_reach() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let names = |days| reaching(now - TimeDelta::days(days), now).len();
-        assert_eq!((names(30), names(31)), (1, 7));
+        assert_eq!((names(30), names(31)), (2, 8));
     }
 }

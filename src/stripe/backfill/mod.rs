@@ -48,7 +48,7 @@ pub struct Backfill {
 /// What became of one list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Told {
-    /// As in Stripe's paths.
+    /// As in Stripe's paths; `coupon_events` are events, too.
     pub list: &'static str,
     pub fetched: u64,
     /// Of those, how many were not in the inbox yet.
@@ -73,7 +73,7 @@ impl Backfill {
         let mut failed = None;
         for list in lists::reaching(since, self.clock.now()) {
             let mut told = Told {
-                list: list.path,
+                list: list.name,
                 fetched: 0,
                 new: 0,
                 error: failed.map(|list| format!("not asked for after what became of {list}")),
@@ -84,7 +84,7 @@ impl Backfill {
                     Err(Trouble::Here(why)) => told.error = Some(why),
                     Err(Trouble::Everywhere(why)) => {
                         told.error = Some(why);
-                        failed = Some(list.path);
+                        failed = Some(list.name);
                     }
                 }
             }

@@ -86,7 +86,7 @@ impl Request {
             Self::Refund(_) => Some(Subject::Refund),
             Self::Dispute(..) => Some(Subject::Dispute),
             Self::CreditNote(_) => Some(Subject::CreditNote),
-            Self::InvoicePayments(_) | Self::Refunds(_) | Self::PromotionCode(_) => None,
+            Self::InvoicePayments(_) | Self::Refunds(_) | Self::PromotionCode(_) | Self::Coupon(_) => None,
         }
     }
 }
@@ -98,9 +98,6 @@ pub(super) fn passed_over(kind: &str) -> &'static str {
         "customer.subscription.deleted" => "what was sold stays sold when a subscription ends",
         "checkout.session.expired" | "checkout.session.async_payment_failed" => "nothing was paid",
         "charge.succeeded" | "payment_intent.succeeded" => "a payment names no code: its invoice or session does",
-        _ if kind.starts_with("promotion_code.") || kind.starts_with("coupon.") => {
-            "what becomes of a code later does not change what was sold with it"
-        }
         _ => "not a kind of event that Rekomi reads",
     }
 }

@@ -26,6 +26,7 @@ pub use money_back::MoneyBack;
 pub use needs::{Request, charges_with_failed_refunds, needs};
 pub use payments::Payments;
 pub use read::{BACKFILL, CODE_METADATA, Reading, Unreadable, read_event, read_object};
+pub(super) use read::{seconds, text};
 pub use sessions::{Session, Total};
 
 use crate::money::Currency;

@@ -28,6 +28,7 @@ pub enum Request {
     Dispute(String, i64),
     CreditNote(String),
     PromotionCode(String),
+    Coupon(String),
 }
 
 impl Request {
@@ -45,6 +46,7 @@ impl Request {
             Self::Dispute(id, _) => format!("/disputes/{id}"),
             Self::CreditNote(id) => format!("/credit_notes/{id}"),
             Self::PromotionCode(id) => format!("/promotion_codes/{id}"),
+            Self::Coupon(id) => format!("/coupons/{id}"),
         }
     }
 

@@ -111,7 +111,9 @@ pub fn read_object(request: &Request, answer: &Value) -> Result<Facts, Unreadabl
                 facts.read_refund(refund)?;
             }
         }
-        (_, None) => facts.read_promotion_code(answer),
+        (Request::PromotionCode(_), _) => facts.read_promotion_code(answer),
+        // A coupon tells nothing of a sale.
+        (_, None) => {}
     }
     Ok(facts)
 }
@@ -246,12 +248,12 @@ pub(super) fn minor(value: &Value) -> Option<i64> {
 }
 
 /// A moment before the year 10000, which both databases can keep. Seconds since 1970.
-pub(super) fn seconds(value: &Value) -> Option<i64> {
+pub(in crate::stripe) fn seconds(value: &Value) -> Option<i64> {
     value.as_i64().filter(|at| (0..253_402_300_800).contains(at))
 }
 
 /// A string that can be stored: not empty, and without control characters.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(in crate::stripe) fn text(value: &Value) -> Option<String> {
     value
         .as_str()
         .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))

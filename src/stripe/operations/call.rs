@@ -42,14 +42,13 @@ impl Operations {
             return Ok(Outcome::Waiting);
         }
         let call: Call = serde_json::from_str(&operation.params)?;
-        let promotion_code = match self.prepare(operation, &call).await? {
-            Ready::Go(promotion_code) => promotion_code,
+        let target = match self.prepare(operation, &call).await? {
+            Ready::Go(target) => target,
             Ready::Wait => return Ok(Outcome::Waiting),
             Ready::NothingThere => return Ok(Outcome::Done(None)),
             Ready::Refused(refused) => return Ok(Outcome::Refused(refused)),
         };
-        self.call(operation, &call, promotion_code.as_deref(), &way, which)
-            .await
+        self.call(operation, &call, target.as_deref(), &way, which).await
     }
 
     /// Whether an older operation on the same object is still owed. A campaign's code may have had another coupon.
@@ -78,21 +77,26 @@ impl Operations {
     /// What has to be at Stripe before the call makes sense.
     async fn prepare(&self, operation: &stripe_operation::Model, call: &Call) -> Result<Ready> {
         let db = self.db.reader();
+        if let Call::RetirePromotionCode { id, promotion_code, .. } = call {
+            let returned = self.promotion_code(*id).await?.as_ref() == Some(promotion_code);
+            return Ok(match returned {
+                // Its code has returned to it.
+                true => Ready::NothingThere,
+                false => Ready::Go(Some(promotion_code.clone())),
+            });
+        }
         let coupon = coupon::Entity::find_by_id(operation.coupon_id).one(db).await?;
-        let on_stripe = coupon.is_some_and(|coupon| coupon.stripe_id.is_some());
+        let coupon = coupon.and_then(|coupon| coupon.stripe_id);
+        let on_stripe = coupon.is_some();
         Ok(match (operation.kind, operation.code_id) {
             (OperationKind::CreateCoupon, _) => Ready::Go(None),
             (OperationKind::UpdateCoupon | OperationKind::DeleteCoupon, _) if !on_stripe => Ready::NothingThere,
             (OperationKind::CreatePromotionCode, _) if !on_stripe => self.without_coupon(operation).await?,
-            (OperationKind::UpdatePromotionCode, Some(code)) => match (self.promotion_code(code).await?, call) {
-                // Its code has returned to it.
-                (Some(id), Call::RetirePromotionCode { promotion_code, .. }) if id == *promotion_code => {
-                    Ready::NothingThere
-                }
-                (Some(id), _) => Ready::Go(Some(id)),
-                (None, _) => Ready::NothingThere,
+            (OperationKind::UpdatePromotionCode, Some(code)) => match self.promotion_code(code).await? {
+                Some(id) => Ready::Go(Some(id)),
+                None => Ready::NothingThere,
             },
-            _ => Ready::Go(None),
+            _ => Ready::Go(coupon),
         })
     }
 
@@ -129,7 +133,7 @@ impl Operations {
         &self,
         operation: &stripe_operation::Model,
         call: &Call,
-        promotion_code: Option<&str>,
+        target: Option<&str>,
         way: &Way,
         which: Try,
     ) -> Result<Outcome> {
@@ -141,7 +145,7 @@ impl Operations {
             0 => operation.id.to_string(),
             generation => format!("{}-{generation}", operation.id),
         };
-        let error = match self.stripe.make(way, call, promotion_code, &idempotency_key).await {
+        let error = match self.stripe.make(way, call, target, &idempotency_key).await {
             Ok(made) => return Ok(Outcome::Done(Some(made))),
             Err(error) => error,
         };
@@ -176,7 +180,7 @@ impl Operations {
 }
 
 enum Ready {
-    /// With Stripe's id of the promotion code, where there is one.
+    /// With Stripe's id of what is changed, or of the coupon that a code is made on.
     Go(Option<String>),
     Wait,
     NothingThere,

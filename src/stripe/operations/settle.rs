@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Made, Operations, Outcome, Trouble};
+use super::{Operations, Outcome, Trouble};
 use crate::{
     auth::Actor,
     directory::Name,
@@ -22,6 +22,7 @@ use crate::{
         refused_codes,
     },
     error::Result,
+    stripe::drift::record::made_in_txn,
 };
 
 const MAX_BACKOFF_SECONDS: i64 = 30;
@@ -77,7 +78,8 @@ impl Operations {
                 row.attempts = Set(attempts);
                 row.last_error = Set(None);
                 if let Some(made) = made {
-                    self.keep_id_in_txn(&txn, operation, made).await?;
+                    self.keep_id_in_txn(&txn, operation, &made.id).await?;
+                    made_in_txn(&txn, &self.clock, operation, &made).await?;
                 }
             }
             Outcome::Refused(refused) => {
@@ -145,26 +147,17 @@ impl Operations {
         &self,
         txn: &impl ConnectionTrait,
         operation: &stripe_operation::Model,
-        made: Made,
+        stripe_id: &str,
     ) -> Result<()> {
-        let stripe_id = made.id;
         match serde_json::from_str(&operation.params)? {
             Call::CreateCoupon { id, .. } => {
                 let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
                 let with_id = coupons.col_expr(coupon::Column::StripeId, Expr::value(stripe_id));
                 with_id.exec(txn).await?;
             }
-            Call::CreatePromotionCode {
-                id,
-                coupon,
-                code,
-                active,
-                ..
-            } => {
-                // One that was found may have been switched off at Stripe before it was known here.
-                let told = made.active.filter(|found| *found != active);
-                let replaced = replace_in_txn(txn, id, &stripe_id, told).await?;
-                insert_in_txn(txn, operation, id, code, &stripe_id).await?;
+            Call::CreatePromotionCode { id, coupon, code, .. } => {
+                let replaced = replace_in_txn(txn, id, stripe_id).await?;
+                insert_in_txn(txn, operation, id, code, stripe_id).await?;
                 if let Some(promotion_code) = replaced.filter(|replaced| *replaced != stripe_id) {
                     let scope = Actor::worker(operation.brand_id, operation.livemode).scope;
                     let retire = Call::RetirePromotionCode {
@@ -185,20 +178,16 @@ impl Operations {
 }
 
 /// Notes that a code, an affiliate's or a campaign's, is this promotion code now; the one that it was.
-async fn replace_in_txn(
-    txn: &impl ConnectionTrait,
-    id: CodeId,
-    stripe_id: &str,
-    told: Option<bool>,
-) -> Result<Option<String>> {
+async fn replace_in_txn(txn: &impl ConnectionTrait, id: CodeId, stripe_id: &str) -> Result<Option<String>> {
     let row = code::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
     if let Some(row) = row.one(txn).await? {
         let mut change: code::ActiveModel = row.clone().into();
         change.stripe_id = Set(Some(stripe_id.to_owned()));
         // What Stripe told was of the one before.
-        change.stripe_active = Set(told);
+        change.stripe_active = Set(None);
         change.stripe_reason = Set(None);
         change.stripe_seen_at = Set(None);
+        change.stripe_made_at = Set(None);
         change.update(txn).await?;
         return Ok(row.stripe_id);
     }
@@ -208,9 +197,10 @@ async fn replace_in_txn(
     };
     let mut change: campaign_code::ActiveModel = row.clone().into();
     change.stripe_id = Set(Some(stripe_id.to_owned()));
-    change.stripe_active = Set(told);
+    change.stripe_active = Set(None);
     change.stripe_reason = Set(None);
     change.stripe_seen_at = Set(None);
+    change.stripe_made_at = Set(None);
     change.update(txn).await?;
     Ok(row.stripe_id)
 }

@@ -42,6 +42,7 @@ fn parse(text: &str) -> Option<Request> {
         Request::Refunds,
         Request::CreditNote,
         Request::PromotionCode,
+        Request::Coupon,
     ];
     let mut requests = requests
         .into_iter()
@@ -106,6 +107,7 @@ mod tests {
             Request::Dispute("du_1".into(), 1_793_534_400),
             Request::CreditNote("cn_1".into()),
             Request::PromotionCode("promo_1".into()),
+            Request::Coupon("cpn_1".into()),
         ];
         for request in requests {
             // A new kind of request does not compile here: add it above, and to `parse`.
@@ -120,7 +122,8 @@ mod tests {
                 | Request::Refunds(_)
                 | Request::Dispute(..)
                 | Request::CreditNote(_)
-                | Request::PromotionCode(_) => {}
+                | Request::PromotionCode(_)
+                | Request::Coupon(_) => {}
             }
             assert_eq!(parse(&request.to_string()), Some(request));
         }

@@ -1,0 +1,176 @@
+//! `rekomi import-codes`: promotion codes that Stripe has already become affiliates' codes.
+
+use crate::support::{app::ENCRYPTION_KEY, binary::Home, *};
+
+struct Import {
+    home: Home,
+    campaign: String,
+}
+
+impl Import {
+    fn new(app: &TestApp, campaign: &str) -> Self {
+        let mut home = Home::bare();
+        home.set("DATABASE_URL", &app.database.url);
+        home.set("STRIPE_API_BASE", &app.standin.url());
+        home.set("REKOMI_ENCRYPTION_KEY", ENCRYPTION_KEY);
+        Self {
+            home,
+            campaign: campaign.to_owned(),
+        }
+    }
+
+    /// Whether nothing was refused, and what became of each line.
+    fn run(&self, csv: &str, more: &[&str]) -> (bool, Vec<Value>) {
+        std::fs::write(self.home.path("codes.csv"), csv).unwrap();
+        let args = [
+            "import-codes",
+            "--brand",
+            "acme",
+            "--campaign",
+            &self.campaign,
+            "codes.csv",
+        ];
+        let output = self.home.run(&[&args, more].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() || said.contains("lines that were refused"),
+            "{said}"
+        );
+        let lines = String::from_utf8(output.stdout).unwrap();
+        (
+            output.status.success(),
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        )
+    }
+}
+
+/// A coupon and a promotion code that somebody made at Stripe, long ago.
+fn old_code(app: &TestApp, text: &str) -> Value {
+    let stripe = &app.acme.stripe;
+    if stripe.get("coupon", "old").is_none() {
+        stripe
+            .make_coupon("id=old&percent_off=12.5&duration=forever&name=Old", Shape::Endive)
+            .unwrap();
+    }
+    let form = format!("promotion[type]=coupon&promotion[coupon]=old&code={text}");
+    stripe.make_code(&form, Shape::Endive).unwrap()["data"]["object"].clone()
+}
+
+const CODES: &str = "{ affiliateCodes { nodes { code status affiliate { name } stripeSync { status stripeId drift }
+    coupon { name percentOff duration stripeSync { status stripeId } } } } }";
+
+both! {
+    async fn codes_that_stripe_has_are_adopted_with_their_coupon_and_attribute(app: &TestApp) {
+        let max = app.max();
+        let campaign = max.campaign(CampaignSpec::default()).await;
+        let sarah = max.new_affiliate("Sarah Jones", &[&campaign]).await;
+        let [first, second] = ["Podcast", "SARAH"].map(|text| old_code(app, text));
+        app.acme.stripe.switch(second["id"].as_str().unwrap(), false, Shape::Endive).unwrap();
+        let import = Import::new(app, &campaign);
+        let csv = format!("code,affiliate\npodcast,Sarah.Jones@affiliates.example\nSARAH,{sarah}\n");
+        let before = app.state().await;
+        let (clean, told) = import.run(&csv, &["--dry-run"]);
+        assert!(clean && told.iter().all(|line| line["result"] == "would be imported"), "{told:?}");
+        assert_eq!(app.state().await, before);
+        let (clean, told) = import.run(&csv, &[]);
+        assert!(clean && told.iter().all(|line| line["result"] == "imported"), "{told:?}");
+        let coupon = json!({ "name": "Old", "percentOff": "12.5", "duration": "FOREVER", "stripeSync": { "status": "SYNCED", "stripeId": "old" } });
+        let code = |text: &str, status: &str, object: &Value| json!({
+            "code": text, "status": status, "affiliate": { "name": "Sarah Jones" }, "coupon": coupon,
+            "stripeSync": { "status": "SYNCED", "stripeId": object["id"], "drift": null },
+        });
+        let codes = app.ana().query(CODES).await;
+        assert_eq!(codes["affiliateCodes"]["nodes"], json!([code("PODCAST", "ACTIVE", &first), code("SARAH", "INACTIVE", &second)]));
+        let before = app.state().await;
+        let (clean, told) = import.run(&csv, &[]);
+        assert!(clean && told.iter().all(|line| line["result"] == "unchanged"), "{told:?}");
+        assert_eq!(app.state().await, before);
+        app.decides_late();
+        let sale = app.sale().promo(app.promo("Podcast")).build();
+        sale.sync(&app.acme.stripe);
+        app.deliver(&sale.start(Shape::Endive)).await;
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah PODCAST 4375 USD, commission 875"]);
+    }
+
+    async fn our_calls_name_an_adopted_coupon_as_stripe_does(app: &TestApp) {
+        let max = app.max();
+        let campaign = max.campaign(CampaignSpec::default()).await;
+        let sarah = max.new_affiliate("Sarah Jones", &[&campaign]).await;
+        old_code(app, "PODCAST");
+        Import::new(app, &campaign).run(&format!("code,affiliate\nPODCAST,{sarah}"), &[]);
+        let coupons = max.query("{ campaignCoupons { nodes { id } } }").await;
+        let coupon = coupons["campaignCoupons"]["nodes"][0]["id"].as_str().unwrap();
+        max.mint(coupon, &sarah, "SARAH").await;
+        assert_eq!(app.acme.stripe.promotion_codes("SARAH")[0]["promotion"]["coupon"], "old");
+        max.make("updateCampaignCoupon", "campaignCoupon", "id", json!({ "id": coupon, "name": "New" })).await;
+        assert_eq!(app.acme.stripe.get("coupon", "old").unwrap()["name"], "New");
+        max.mutate("deleteCampaignCoupon", "deletedId", json!({ "id": coupon })).await;
+        assert_eq!(app.acme.stripe.get("coupon", "old"), None);
+    }
+
+    async fn a_line_that_cannot_be_adopted_is_refused_alone(app: &TestApp) {
+        let stage = app.stage().await;
+        let other = app.max().campaign(CampaignSpec::default()).await;
+        let lonely = app.max().new_affiliate("Lonely Lou", &[&other]).await;
+        let stripe = &app.acme.stripe;
+        for text in ["PODCAST", "X"] {
+            old_code(app, text);
+        }
+        stripe.make_coupon("id=third&percent_off=33.333&duration=once", Shape::Endive).unwrap();
+        stripe.make_code("promotion[type]=coupon&promotion[coupon]=third&code=THIRD", Shape::Endive).unwrap();
+        stripe.switch(&app.promo("SARAH20").promotion_code_id, false, Shape::Endive).unwrap();
+        let taken = old_code(app, "SARAH20");
+        let import = Import::new(app, &stage.campaign);
+        let csv = format!(
+            "promotion_code,affiliate\n{}\n",
+            [
+                (taken["id"].as_str().unwrap(), stage.sarah.as_str()),
+                (&app.promo("X").promotion_code_id, &stage.sarah),
+                (&app.promo("THIRD").promotion_code_id, &stage.sarah),
+                ("promo_none", &stage.sarah),
+                (&app.promo("PODCAST").promotion_code_id, "nobody@x.example"),
+                (&app.promo("PODCAST").promotion_code_id, &lonely),
+                (&app.promo("PODCAST").promotion_code_id, &stage.bob),
+                (&app.promo("PODCAST").promotion_code_id, &stage.sarah),
+            ]
+            .map(|(code, affiliate)| format!("{code},{affiliate}"))
+            .join("\n")
+        );
+        let (clean, told) = import.run(&csv, &[]);
+        let results: Vec<String> = told
+            .iter()
+            .map(|line| line["reason"].as_str().or(line["result"].as_str()).unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            (clean, results),
+            (false, [
+                "The code SARAH20 is taken.",
+                "A code has 3 to 32 characters of A-Z, 0-9, - and _.",
+                "its coupon takes 33.333 % off, which has more than two decimals",
+                "Stripe has no /promotion_codes/promo_none",
+                "There is no such affiliate.",
+                "The affiliate is not in the campaign.",
+                "imported",
+                "It is another affiliate's, or of another campaign.",
+            ].map(str::to_owned).into())
+        );
+        let codes = app.ana().query("{ affiliateCodes { nodes { code } } campaignCoupons { nodes { name } } }").await;
+        assert_eq!(codes["affiliateCodes"]["nodes"], json!([{ "code": "SARAH20" }, { "code": "PODCAST" }]));
+        assert_eq!(codes["campaignCoupons"]["nodes"], json!([{ "name": "Launch" }, { "name": "Old" }]));
+    }
+
+    async fn a_wrong_flag_or_file_changes_nothing(app: &TestApp) {
+        let stage = app.stage().await;
+        let import = Import::new(app, &stage.campaign);
+        std::fs::write(import.home.path("bad.csv"), "SARAH,sarah@x.example").unwrap();
+        let cases: [(&[&str], &str); 3] = [
+            (&["--brand", "nobody", "--campaign", &stage.campaign, "bad.csv"], "FILE"),
+            (&["--brand", "acme", "--campaign", "cmp_1", "bad.csv"], "--campaign"),
+            (&["--brand", "acme", "--campaign", &stage.campaign, "none.csv"], "none.csv"),
+        ];
+        for (args, named) in cases {
+            let refusal = import.home.refusal(&[&["import-codes"], args].concat());
+            assert!(refusal.contains(named), "{refusal}");
+        }
+    }
+}
