@@ -13,7 +13,11 @@ use super::{
     loaders::Loaders,
     scalars::{filter_id, id, present},
 };
-use crate::domain::{codes::MintCode, drift::Standing, owed::SyncStatus};
+use crate::domain::{
+    codes::MintCode,
+    drift::{Standing, is_owed},
+    owed::SyncStatus,
+};
 
 /// Whether a customer can redeem a code.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,19 @@ impl AffiliateCode {
     fn standing(&self) -> Standing {
         Standing::from(self.row.as_ref())
     }
+
+    async fn shown(&self) -> async_graphql::Result<code::CodeStatus> {
+        let standing = self.standing();
+        if standing.status() == standing.ours {
+            return Ok(standing.ours);
+        }
+        let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
+        Ok(if is_owed(sync.as_ref()) {
+            standing.ours
+        } else {
+            standing.status()
+        })
+    }
 }
 
 /// What a customer types at checkout; one Stripe promotion code at a time.
@@ -85,14 +102,15 @@ impl AffiliateCode {
         Ok(texts.filter(|text| *text != self.row.code).collect())
     }
 
-    /// What a customer meets: `INACTIVE` where it is off here or, as Stripe last told, there.
-    async fn status(&self) -> CodeStatus {
-        self.standing().status().into()
+    /// What a customer meets: `INACTIVE` where it is off here or, as Stripe last told, there. While Stripe has not done
+    /// yet what was asked for here, what it is to be.
+    async fn status(&self) -> async_graphql::Result<CodeStatus> {
+        Ok(self.shown().await?.into())
     }
 
     /// Why a customer cannot redeem it; null for an active one.
     async fn inactive_reason(&self) -> async_graphql::Result<Option<InactiveReason>> {
-        if self.standing().status() == code::CodeStatus::Active {
+        if self.shown().await? == code::CodeStatus::Active {
             return Ok(None);
         }
         let coupon = present(self.loaders.coupon(self.row.coupon_id).await, "coupon")?;

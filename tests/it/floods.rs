@@ -59,7 +59,7 @@ both! {
             invoices.push(invoice);
         }
         let listed = app.list(&hooli, app.now() - TimeDelta::hours(1)).await;
-        assert_eq!((listed[0].new, listed.len()), (EVENTS, 1));
+        assert_eq!((listed[0].new, listed.len()), (EVENTS, 2));
         eventually("Stripe is asked", async || {
             let calls = app.standin.calls();
             calls.iter().any(|call| invoices.contains(&call.path)).then_some(())
