@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     Attempt, Domain, Refusal, audit,
     codes::{checked, is_taken, rejected},
+    drift::Standing,
     minting,
     owed::{self, Call},
     plans, taken, tenancy,
@@ -103,22 +104,24 @@ pub async fn remove(domain: &Domain, actor: &Actor, id: Option<CampaignId>) -> R
     Ok(campaign)
 }
 
-/// The shared code on a coupon ends with it.
+/// The shared code on a coupon ends with it; whether a customer could redeem it until then.
 pub(super) async fn end_with_coupon_in_txn(
     domain: &Domain,
     txn: &DatabaseTransaction,
     actor: &Actor,
     coupon: CouponId,
-) -> Result<()> {
+) -> Result<bool> {
     let rows = tenancy::find_to_change::<campaign_code::Entity>(&actor.scope)
         .filter(campaign_code::Column::CouponId.eq(coupon))
         .filter(campaign_code::Column::Status.eq(CodeStatus::Active));
     // The coupon is of one campaign, and the campaign has one code.
-    if let Some(row) = rows.one(txn).await? {
-        let call = switch_off_in_txn(domain, txn, actor, row).await?;
-        owed::owe_to_worker_in_txn(txn, &domain.clock, &actor.scope, &call, true).await?;
-    }
-    Ok(())
+    let Some(row) = rows.one(txn).await? else {
+        return Ok(false);
+    };
+    let was_live = Standing::from(&row).status() == CodeStatus::Active;
+    let call = switch_off_in_txn(domain, txn, actor, row).await?;
+    owed::owe_to_worker_in_txn(txn, &domain.clock, &actor.scope, &call, true).await?;
+    Ok(was_live)
 }
 
 async fn campaign(txn: &DatabaseTransaction, scope: &Scope, id: Option<CampaignId>) -> Result<campaign::Model> {

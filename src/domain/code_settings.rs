@@ -45,11 +45,9 @@ impl CodeSettings {
     }
 }
 
-/// The settings, for those who mint.
+/// The settings, for all who read codes.
 pub async fn get(domain: &Domain, actor: &Actor) -> Result<CodeSettings> {
-    if !actor.may(Operation::ManageCodes) {
-        actor.require(Operation::MintOwnCode)?;
-    }
+    actor.require(Operation::ReadCodes)?;
     read(domain.db.reader(), actor.scope.brand).await
 }
 

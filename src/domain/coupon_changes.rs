@@ -2,19 +2,16 @@
 //!
 //! **Invariant.** The discount never changes. Deleting is a mark: codes keep attributing.
 
-use entity::{
-    code::{self, CodeStatus},
-    coupon,
-    id::CouponId,
-    stripe_operation,
-};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set, sea_query::Expr};
+use entity::{coupon, id::CouponId, stripe_operation};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set};
+use uuid::Uuid;
 
 use super::{
-    Attempt, Domain, audit, campaign_codes,
+    Attempt, Domain, Refusal, audit,
     coupon_terms::MAX_NAME,
     coupons::{find, rejected},
     drift::{self, CouponDrift},
+    live_codes,
     owed::{self, Call},
     tenancy,
 };
@@ -88,38 +85,50 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     if let Some(operation) = owed.filter(|_| connected)
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
-        let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        // Only what this call has changed, in case somebody else has changed the rest meanwhile.
-        let mut undo = coupon::ActiveModel {
-            id: Set(id),
-            name: Set(before.name.clone()),
-            ..Default::default()
-        };
-        if input.overrides_click_attribution.is_some() {
-            undo.overrides_click_attribution = Set(before.overrides_click_attribution);
-        }
-        if input.allow_affiliate_self_mint.is_some() {
-            undo.allow_affiliate_self_mint = Set(before.allow_affiliate_self_mint);
-        }
-        if input.mint_on_approval.is_some() {
-            undo.mint_on_approval = Set(before.mint_on_approval);
-        }
-        if input.archived.is_some() {
-            undo.archived = Set(before.archived);
-        }
-        let undone = undo.update(&txn).await?;
-        let entry = audit::Entry::changed("coupon.refused_by_stripe", id, &after, &undone)?;
-        let entry = entry.with("reason", refusal.message.clone());
-        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-        txn.commit().await?;
+        take_back(domain, actor, operation, (before, after), &refusal).await?;
         return Err(rejected(&refusal));
     }
     Ok(find(domain.db.reader(), scope, id).await?.unwrap_or(after))
 }
 
+/// Undoes a change that Stripe refused, but for what somebody else has changed once more meanwhile.
+async fn take_back(
+    domain: &Domain,
+    actor: &Actor,
+    operation: Uuid,
+    (before, after): (coupon::Model, coupon::Model),
+    refusal: &Refusal,
+) -> Result<()> {
+    let txn = domain.db.begin().await?;
+    stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+    if let Some(row) = to_change(&actor.scope, after.id).one(&txn).await? {
+        let mut undo: coupon::ActiveModel = row.clone().into();
+        if row.name == after.name {
+            undo.name = Set(before.name);
+        }
+        if row.overrides_click_attribution == after.overrides_click_attribution {
+            undo.overrides_click_attribution = Set(before.overrides_click_attribution);
+        }
+        if row.allow_affiliate_self_mint == after.allow_affiliate_self_mint {
+            undo.allow_affiliate_self_mint = Set(before.allow_affiliate_self_mint);
+        }
+        if row.mint_on_approval == after.mint_on_approval {
+            undo.mint_on_approval = Set(before.mint_on_approval);
+        }
+        if row.archived == after.archived {
+            undo.archived = Set(before.archived);
+        }
+        let undone = undo.update(&txn).await?;
+        let entry = audit::Entry::changed("coupon.refused_by_stripe", after.id, &row, &undone)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+    }
+    txn.commit().await?;
+    Ok(())
+}
+
 /// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can. Answered with
-/// how many live codes ended with it.
+/// how many live codes ended with it, the one that the campaign shares among them.
 ///
 /// # Errors
 /// `NOT_FOUND` on `id`; `INVALID` on `expectedLiveCodeCount` where it is another number, and then nothing is deleted.
@@ -133,25 +142,18 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId, expected: Opti
     let mut change: coupon::ActiveModel = coupon.clone().into();
     change.deleted_at = Set(Some(domain.clock.now()));
     let deleted = change.update(&txn).await?;
-    let codes = code::Entity::update_many()
-        .col_expr(code::Column::Status, Expr::value(CodeStatus::Inactive))
-        .filter(code::Column::CouponId.eq(id))
-        .filter(code::Column::Status.eq(CodeStatus::Active))
-        .exec(&txn)
-        .await?
-        .rows_affected;
-    if expected.is_some_and(|expected| u64::try_from(expected) != Ok(codes)) {
-        let message = format!("It has {codes} live codes.");
+    let ended = live_codes::end_in_txn(domain, &txn, actor, id).await?;
+    if expected.is_some_and(|expected| u64::try_from(expected) != Ok(ended.live)) {
+        let message = format!("It has {} live codes.", ended.live);
         return Err(Error::user(UserErrorCode::Invalid, &["expectedLiveCodeCount"], message));
     }
-    campaign_codes::end_with_coupon_in_txn(domain, &txn, actor, id).await?;
     let entry = audit::Entry::changed("coupon.deleted", id, &coupon, &deleted)?;
-    let entry = entry.with("codesSwitchedOff", codes.to_string());
+    let entry = entry.with("codesSwitchedOff", ended.switched_off.to_string());
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
         owed::refused(domain, operation, &refusal).await?;
     }
-    Ok(codes)
+    Ok(ended.live)
 }

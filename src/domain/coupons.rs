@@ -198,6 +198,9 @@ async fn undo_creation(
 ) -> Result<()> {
     let id = coupon.id;
     let txn = domain.db.begin().await?;
+    // Held before the look, so that nobody mints on it between that and its end.
+    let row = tenancy::find_to_change::<coupon::Entity>(&actor.scope).filter(coupon::Column::Id.eq(id));
+    row.one(&txn).await?;
     let codes = code::Entity::find().filter(code::Column::CouponId.eq(id));
     let shared = campaign_code::Entity::find().filter(campaign_code::Column::CouponId.eq(id));
     if codes.one(&txn).await?.is_none() && shared.one(&txn).await?.is_none() {

@@ -29,6 +29,7 @@ pub mod coupons;
 pub mod drift;
 pub mod feed;
 pub mod inbox;
+pub mod live_codes;
 mod minting;
 mod new_code;
 pub mod owed;

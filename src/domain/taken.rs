@@ -10,6 +10,11 @@ use sea_orm::{
 use super::code_text;
 use crate::{auth::Scope, clock::Clock, error::Result};
 
+/// How many numbered forms of a generated code are looked up first, and at most. By the key: a look at all that begin alike
+/// reads a brand's whole list.
+const FORMS: usize = 8;
+const MAX_FORMS: usize = 512;
+
 /// Takes a text for a code; whether it has it now. It may have had it before.
 pub(super) async fn take_in_txn(
     txn: &impl ConnectionTrait,
@@ -62,23 +67,23 @@ pub(super) async fn next_free(
     base: &str,
     from: usize,
 ) -> Result<(String, usize)> {
-    let taken: Vec<String> = taken_code::Entity::find()
-        .select_only()
-        .column(taken_code::Column::Code)
-        .filter(taken_code::Column::BrandId.eq(scope.brand))
-        .filter(taken_code::Column::Livemode.eq(scope.livemode))
-        .filter(
-            sea_orm::Condition::any()
-                .add(taken_code::Column::Code.eq(base))
-                .add(taken_code::Column::Code.starts_with(format!("{base}-"))),
-        )
-        .into_tuple()
-        .all(db)
-        .await?;
-    let taken: BTreeSet<String> = taken.into_iter().collect();
-    let mut number = from;
-    while taken.contains(&code_text::numbered(base, number)) {
-        number += 1;
+    let (mut from, mut many) = (from, FORMS);
+    loop {
+        let forms = (from..from + many).map(|number| (code_text::numbered(base, number), number));
+        let taken: Vec<String> = taken_code::Entity::find()
+            .select_only()
+            .column(taken_code::Column::Code)
+            .filter(taken_code::Column::BrandId.eq(scope.brand))
+            .filter(taken_code::Column::Livemode.eq(scope.livemode))
+            .filter(taken_code::Column::Code.is_in(forms.clone().map(|(text, _)| text)))
+            .into_tuple()
+            .all(db)
+            .await?;
+        let taken: BTreeSet<String> = taken.into_iter().collect();
+        let mut forms = forms;
+        if let Some(free) = forms.find(|(text, _)| !taken.contains(text)) {
+            return Ok(free);
+        }
+        (from, many) = (from + many, MAX_FORMS.min(2 * many));
     }
-    Ok((code_text::numbered(base, number), number))
 }

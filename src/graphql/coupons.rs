@@ -157,7 +157,8 @@ impl CampaignCoupon {
         self.row.mint_on_approval
     }
 
-    /// How many codes on it are live, of those that you may see: they end with it when it is deleted.
+    /// How many codes on it are live (`ACTIVE`, as a customer meets them), of those that you may see, with the one that its
+    /// campaign shares: they end with it when it is deleted.
     async fn live_code_count(&self) -> async_graphql::Result<i32> {
         let count = self.loaders.live_codes(self.row.id).await.map_err(graphql_error)?;
         Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
@@ -302,7 +303,7 @@ pub struct UpdateCampaignCouponPayload {
 #[derive(SimpleObject)]
 pub struct DeleteCampaignCouponPayload {
     pub deleted_id: Option<ID>,
-    /// How many live codes ended with it.
+    /// How many live codes ended with it, the one that its campaign shared among them.
     pub deactivated_code_count: i32,
     pub user_errors: Vec<UserError>,
 }

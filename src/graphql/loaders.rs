@@ -7,8 +7,7 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
 use entity::{
-    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule,
-    code::{self, CodeStatus},
+    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule, code,
     code_total::{self, ALL_TIME},
     conversion, coupon,
     id::{AffiliateId, CampaignId, CodeId, CouponId, EventId},
@@ -24,6 +23,7 @@ use crate::{
     domain::{
         Domain,
         feed::FeedName,
+        live_codes,
         owed::{self, Sync},
         tenancy,
     },
@@ -152,7 +152,7 @@ impl Loaders {
             affiliate_redemptions: loader!(affiliate_redemptions),
             coupons: loader!(coupons),
             coupon_syncs: loader!(coupon_syncs),
-            live_codes: loader!(live_codes),
+            live_codes: loader!(live_counts),
             codes: loader!(codes),
             code_syncs: loader!(code_syncs),
             texts: loader!(texts),
@@ -365,18 +365,8 @@ async fn coupon_syncs(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Resul
     Ok(objects.into_iter().map(|(id, rows)| (id, owed::sync(&rows))).collect())
 }
 
-async fn live_codes(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, i64>, DbErr> {
-    let rows: Vec<(CouponId, i64)> = tenancy::find::<code::Entity>(&scope)
-        .select_only()
-        .column(code::Column::CouponId)
-        .expr(code::Column::Id.count())
-        .filter(code::Column::CouponId.is_in(ids))
-        .filter(code::Column::Status.eq(CodeStatus::Active))
-        .group_by(code::Column::CouponId)
-        .into_tuple()
-        .all(domain.db.reader())
-        .await?;
-    Ok(rows.into_iter().collect())
+async fn live_counts(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, i64>, DbErr> {
+    live_codes::count(domain.db.reader(), &scope, ids).await
 }
 
 async fn code_syncs(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, Sync>, DbErr> {

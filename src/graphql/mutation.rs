@@ -49,7 +49,7 @@ use crate::{
 pub struct Mutation;
 
 /// Minting is for those who manage codes and, where the brand allows it, for affiliates.
-pub(super) fn may_mint() -> impl Guard {
+fn may_mint() -> impl Guard {
     May(Operation::ManageCodes).or(May(Operation::MintOwnCode))
 }
 

@@ -17,7 +17,6 @@ use super::{
     coupons::CampaignCoupon,
     errors::graphql_error,
     inbox::{StripeEvent, StripeEventFilter, StripeInbox},
-    mutation::may_mint,
     node::{self, Node},
     scalars::{filter_id, id},
     stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
@@ -205,8 +204,8 @@ impl Query {
         list(page, Total::Codes(filter), |row| Place::of(row.id.0), node)
     }
 
-    /// What holds for the codes that affiliates mint themselves. For those who manage codes or mint their own.
-    #[graphql(guard = "may_mint()")]
+    /// What holds for the codes that affiliates mint themselves. For all who read codes.
+    #[graphql(guard = "May(Operation::ReadCodes)")]
     async fn code_settings(&self, ctx: &Context<'_>) -> async_graphql::Result<CodeSettings> {
         let (domain, requester) = parts(ctx)?;
         let settings = code_settings::get(domain, &requester.actor).await;

@@ -118,7 +118,7 @@ on_both! {
             }
         }
         // A loader may be asked again for rows that are met deeper down, but never row by row.
-        for (list, most) in [(CONVERSIONS, 30), (STATS, 14), (CODES, 10)] {
+        for (list, most) in [(CONVERSIONS, 30), (STATS, 14), (CODES, 11)] {
             for rows in [5, 50] {
                 let statements = cost(&server, &ana, &of(list, rows), 6).await;
                 assert!(statements.len() <= most, "{rows} rows: {statements:#?}");

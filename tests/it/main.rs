@@ -57,6 +57,7 @@ mod joins;
 mod lanes;
 mod layers;
 mod live;
+mod live_codes;
 mod loaders;
 mod logs;
 mod looked_up;
