@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::{
     Attempt, Domain, Refusal, audit, code_settings,
     codes::{checked, creation, find, is_taken},
+    follows,
     minting::{self, Minter},
-    owed, plans, taken, tenancy,
+    owed, plans, refused_codes, taken, tenancy,
 };
 use crate::{
     auth::{Actor, Scope},
@@ -117,10 +118,12 @@ impl Renaming {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         let row = to_change(&txn, scope, id).await?;
-        let overtaken = owed::creation_follows(&txn, id, operation).await?;
+        let overtaken = follows::creation(&txn, id, operation).await?;
         if let Some(row) = row.filter(|row| row.code == after.code && !overtaken) {
             let mut change: code::ActiveModel = row.clone().into();
-            change.code = Set(before.code);
+            // What it was called may have been refused by now, too.
+            let at_stripe = refused_codes::at_stripe(&txn, &row).await?;
+            change.code = Set(at_stripe.unwrap_or(before.code));
             let undone = change.update(&txn).await?;
             if !had {
                 taken::give_back_in_txn(&txn, scope, &after.code).await?;

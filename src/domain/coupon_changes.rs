@@ -15,6 +15,7 @@ use super::{
     coupon_terms::MAX_NAME,
     coupons::{find, rejected},
     drift::{self, CouponDrift},
+    follows,
     owed::{self, Call},
     tenancy,
 };
@@ -90,12 +91,13 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        // Only what this call has changed, in case somebody else has changed the rest meanwhile.
-        let mut undo = coupon::ActiveModel {
-            id: Set(id),
-            name: Set(before.name.clone()),
-            ..Default::default()
-        };
+        // Only what this call has changed, in case somebody else has changed the rest meanwhile, or named it once more.
+        let row = to_change(scope, id).one(&txn).await?;
+        let Some(row) = row else { return Err(rejected(&refusal)) };
+        let mut undo: coupon::ActiveModel = row.clone().into();
+        if row.name == after.name && !follows::naming(&txn, id, operation).await? {
+            undo.name = Set(before.name.clone());
+        }
         if input.overrides_click_attribution.is_some() {
             undo.overrides_click_attribution = Set(before.overrides_click_attribution);
         }
@@ -108,8 +110,12 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
         if input.archived.is_some() {
             undo.archived = Set(before.archived);
         }
-        let undone = undo.update(&txn).await?;
-        let entry = audit::Entry::changed("coupon.refused_by_stripe", id, &after, &undone)?;
+        let undone = if undo.is_changed() {
+            undo.update(&txn).await?
+        } else {
+            row.clone()
+        };
+        let entry = audit::Entry::changed("coupon.refused_by_stripe", id, &row, &undone)?;
         let entry = entry.with("reason", refusal.message.clone());
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;

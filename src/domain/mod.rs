@@ -28,6 +28,7 @@ mod coupon_terms;
 pub mod coupons;
 pub mod drift;
 pub mod feed;
+mod follows;
 pub mod inbox;
 mod minting;
 mod new_code;
