@@ -17,9 +17,9 @@ use super::{
     Attempt, Domain, Refusal, audit,
     codes::{checked, is_taken, rejected},
     drift::Standing,
-    minting,
+    follows, minting,
     owed::{self, Call},
-    plans, taken, tenancy,
+    plans, refused_codes, taken, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -237,14 +237,16 @@ impl Setting {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         let row = current(&txn, scope, after.campaign_id).await?;
-        let overtaken = owed::creation_follows(&txn, id, operation).await?;
+        let overtaken = follows::creation(&txn, id, operation).await?;
         if let Some(row) = row.filter(|row| row.code == after.code && row.status == after.status && !overtaken) {
             let entry = match before {
                 Some(before) => {
                     let mut change: campaign_code::ActiveModel = row.clone().into();
                     change.coupon_id = Set(before.coupon_id);
                     change.code = Set(before.code);
-                    change.status = Set(before.status);
+                    // Its coupon may have been deleted meanwhile.
+                    let there = refused_codes::is_there(&txn, scope, before.coupon_id).await?;
+                    change.status = Set(if there { before.status } else { CodeStatus::Inactive });
                     let undone = change.update(&txn).await?;
                     audit::Entry::changed("campaign_code.refused_by_stripe", row.campaign_id, &row, &undone)?
                 }

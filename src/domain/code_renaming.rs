@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::{
     Attempt, Domain, Refusal, audit, code_settings,
     codes::{checked, creation, find, is_taken},
+    follows,
     minting::{self, Minter},
-    owed, plans, taken, tenancy,
+    owed, plans, refused_codes, taken, tenancy,
 };
 use crate::{
     auth::{Actor, Scope},
@@ -30,7 +31,8 @@ use crate::{
 ///
 /// # Errors
 /// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired;
-/// `AFFILIATE_NOT_APPROVED` and `SELF_MINT_DISABLED`; `INVALID` on `code`, also when it has no redemptions left, `TAKEN`;
+/// `AFFILIATE_NOT_APPROVED` and `SELF_MINT_DISABLED`; `INVALID` on `code`, also when it has no redemptions left, `TAKEN`,
+/// `LIMIT_EXCEEDED` when an affiliate gives it more than ten texts;
 /// or `STRIPE_REJECTED` with Stripe's reason, and then nothing has changed.
 pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> Result<code::Model> {
     let minter = Minter::of(actor)?;
@@ -59,6 +61,11 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         return Ok(before);
     }
     let had = taken::owner(&txn, scope, &text).await? == Some(id);
+    if let Minter::Affiliate(_) = minter
+        && !had
+    {
+        require_room_in_txn(&txn, id).await?;
+    }
     if !taken::take_in_txn(&txn, &domain.clock, scope, &text, id).await? {
         return Err(is_taken(&text));
     }
@@ -83,6 +90,17 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
 async fn to_change(txn: &DatabaseTransaction, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
     let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
     Ok(row.one(txn).await?)
+}
+
+/// How many texts a code may have had when its affiliate gives it another: each stays taken for everybody else.
+const MAX_TEXTS: u64 = 10;
+
+async fn require_room_in_txn(txn: &DatabaseTransaction, id: CodeId) -> Result<()> {
+    if taken::count(txn, id).await? < MAX_TEXTS {
+        return Ok(());
+    }
+    let message = format!("The code has had {MAX_TEXTS} texts; it may return to one of them.");
+    Err(Error::user(UserErrorCode::LimitExceeded, &["code"], message))
 }
 
 /// How often a code may still be redeemed, counted over all its promotion codes; `None` for as often as one likes.
@@ -117,10 +135,12 @@ impl Renaming {
         let txn = domain.db.begin().await?;
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
         let row = to_change(&txn, scope, id).await?;
-        let overtaken = owed::creation_follows(&txn, id, operation).await?;
+        let overtaken = follows::creation(&txn, id, operation).await?;
         if let Some(row) = row.filter(|row| row.code == after.code && !overtaken) {
             let mut change: code::ActiveModel = row.clone().into();
-            change.code = Set(before.code);
+            // What it was called may have been refused by now, too.
+            let at_stripe = refused_codes::at_stripe(&txn, &row).await?;
+            change.code = Set(at_stripe.unwrap_or(before.code));
             let undone = change.update(&txn).await?;
             if !had {
                 taken::give_back_in_txn(&txn, scope, &after.code).await?;

@@ -7,18 +7,19 @@ use entity::{
     id::CodeId,
     stripe_operation,
 };
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set};
+use uuid::Uuid;
 
 use super::{
-    Attempt, Domain, audit,
+    Attempt, Domain, Refusal, audit,
     codes::{creation, find},
     drift::{CodeDrift, Standing},
-    minting,
+    follows, minting,
     owed::{self, Call},
     plans, tenancy,
 };
 use crate::{
-    auth::{Actor, Operation},
+    auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
 };
 
@@ -49,22 +50,12 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     let row = find(domain, scope, id).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let coupon = minting::require_live_coupon(domain, domain.db.reader(), scope, code.coupon_id, "id").await?;
-    // A code that Stripe refused is not there to be switched on: it is made anew.
-    let anew = code.stripe_id.is_none() && owed::creation_failed(domain.db.reader(), id).await?;
     let was = code.status;
-    let (code, operation) = set_active(domain, actor, id, Switch::On { coupon: &coupon, anew }).await?;
+    let (code, operation) = set_active(domain, actor, id, Switch::On(&coupon)).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
-        let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
-        let mut change: code::ActiveModel = code.clone().into();
-        change.status = Set(was);
-        let undone = change.update(&txn).await?;
-        let entry = audit::Entry::changed("code.refused_by_stripe", id, &code, &undone)?;
-        let entry = entry.with("reason", refusal.message.clone());
-        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
-        txn.commit().await?;
+        take_back(domain, actor, &code, was, operation, &refusal).await?;
         let field: &[&'static str] = if refusal.param.is_some() { &["id"] } else { &[] };
         return Err(Error::user(UserErrorCode::StripeRejected, field, refusal.message));
     }
@@ -72,9 +63,38 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
 }
 
+/// Undoes what Stripe refused, unless the code was switched off and on again meanwhile: then the last one decides.
+async fn take_back(
+    domain: &Domain,
+    actor: &Actor,
+    code: &code::Model,
+    was: CodeStatus,
+    operation: Uuid,
+    refusal: &Refusal,
+) -> Result<()> {
+    let txn = domain.db.begin().await?;
+    stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+    let row = to_change(&actor.scope, code.id).one(&txn).await?;
+    let overtaken = follows::switching_on(&txn, code.id, operation).await?;
+    if let Some(row) = row.filter(|row| row.status == code.status && !overtaken) {
+        let mut change: code::ActiveModel = row.clone().into();
+        change.status = Set(was);
+        let undone = change.update(&txn).await?;
+        let entry = audit::Entry::changed("code.refused_by_stripe", code.id, &row, &undone)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+    }
+    txn.commit().await?;
+    Ok(())
+}
+
+fn to_change(scope: &Scope, id: CodeId) -> Select<code::Entity> {
+    tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id))
+}
+
 enum Switch<'a> {
     Off,
-    On { coupon: &'a coupon::Model, anew: bool },
+    On(&'a coupon::Model),
 }
 
 /// Writes the new status with what it owes; the operation is given where it can be tried at once.
@@ -83,21 +103,20 @@ async fn set_active(
     actor: &Actor,
     id: CodeId,
     switch: Switch<'_>,
-) -> Result<(code::Model, Option<uuid::Uuid>)> {
+) -> Result<(code::Model, Option<Uuid>)> {
     let scope = &actor.scope;
     let connected = domain.outbox.connected(scope).await?;
     let txn = domain.db.begin().await?;
     let (status, action) = match switch {
         Switch::Off => (CodeStatus::Inactive, "code.deactivated"),
-        Switch::On { coupon, .. } => {
+        Switch::On(coupon) => {
             // The coupon before the code, as whoever deletes it does.
             minting::hold_coupon(&txn, scope, coupon.id).await?;
             minting::require_live_coupon(domain, &txn, scope, coupon.id, "id").await?;
             (CodeStatus::Active, "code.reactivated")
         }
     };
-    let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
-    let row = row.one(&txn).await?;
+    let row = to_change(scope, id).one(&txn).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
     let unlike_ours = matches!(
         Standing::from(&code).drift(),
@@ -106,6 +125,8 @@ async fn set_active(
     if code.status == status && (!unlike_ours || owed::is_owed(&txn, id).await?) {
         return Ok((code, None));
     }
+    // A code that Stripe refused is not there to be switched on: it is made anew.
+    let anew = code.stripe_id.is_none() && owed::creation_failed(&txn, id).await?;
     let mut change: code::ActiveModel = code.clone().into();
     change.status = Set(status);
     let (before, code) = (code, change.update(&txn).await?);
@@ -115,7 +136,7 @@ async fn set_active(
     }
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     let call = match switch {
-        Switch::On { coupon, anew: true } => creation(&code, coupon.max_redemptions_per_code),
+        Switch::On(coupon) if anew => creation(&code, coupon.max_redemptions_per_code),
         _ => Call::SetPromotionCodeActive {
             id,
             coupon: code.coupon_id,

@@ -11,7 +11,7 @@ use super::{
     coupon_terms::MAX_NAME,
     coupons::{find, rejected},
     drift::{self, CouponDrift},
-    live_codes,
+    follows, live_codes,
     owed::{self, Call},
     tenancy,
 };
@@ -103,7 +103,7 @@ async fn take_back(
     stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
     if let Some(row) = to_change(&actor.scope, after.id).one(&txn).await? {
         let mut undo: coupon::ActiveModel = row.clone().into();
-        if row.name == after.name {
+        if row.name == after.name && !follows::naming(&txn, after.id, operation).await? {
             undo.name = Set(before.name);
         }
         if row.overrides_click_attribution == after.overrides_click_attribution {

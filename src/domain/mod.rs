@@ -28,6 +28,7 @@ mod coupon_terms;
 pub mod coupons;
 pub mod drift;
 pub mod feed;
+mod follows;
 pub mod inbox;
 pub mod live_codes;
 mod minting;

@@ -11,7 +11,8 @@ use entity::{
     stripe_operation::{self, OperationKind, OperationStatus},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, sea_query::Expr,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -88,6 +89,14 @@ impl Call {
         }
     }
 
+    /// Whether a code can be redeemed only once it is done.
+    pub fn switches_on(&self) -> bool {
+        matches!(
+            self,
+            Self::CreatePromotionCode { .. } | Self::SetPromotionCodeActive { active: true, .. }
+        )
+    }
+
     fn concerns(&self) -> (CouponId, Option<CodeId>) {
         match self {
             Self::CreateCoupon { id, .. } | Self::RenameCoupon { id, .. } | Self::DeleteCoupon { id } => (*id, None),
@@ -139,8 +148,8 @@ async fn insert_in_txn(
     leased_until: Option<DateTime<Utc>>,
 ) -> Result<Uuid> {
     let now = clock.now();
-    let id = clock.new_id();
     let (coupon_id, code_id) = call.concerns();
+    let id = next_id(txn, clock, coupon_id, code_id).await?;
     let row = stripe_operation::Model {
         id,
         brand_id: scope.brand,
@@ -161,6 +170,36 @@ async fn insert_in_txn(
         .exec_without_returning(txn)
         .await?;
     Ok(id)
+}
+
+/// An id after those of all operations on the same object, which go in order of their ids: another server's clock may be
+/// ahead. Whoever owes something holds the object's row, so that none comes in between.
+async fn next_id(
+    txn: &impl ConnectionTrait,
+    clock: &Clock,
+    coupon_id: CouponId,
+    code_id: Option<CodeId>,
+) -> Result<Uuid> {
+    let id = clock.new_id();
+    let last = stripe_operation::Entity::find()
+        .filter(same_object(coupon_id, code_id))
+        .order_by_desc(stripe_operation::Column::Id)
+        .one(txn)
+        .await?;
+    Ok(match last {
+        Some(last) if last.id >= id => Uuid::from_u128(last.id.as_u128() + 1),
+        _ => id,
+    })
+}
+
+/// The operations on a code or, without one, on a coupon itself. A campaign's code may have had another coupon.
+pub fn same_object(coupon_id: CouponId, code_id: Option<CodeId>) -> Condition {
+    match code_id {
+        Some(code) => Condition::all().add(stripe_operation::Column::CodeId.eq(code)),
+        None => Condition::all()
+            .add(stripe_operation::Column::CodeId.is_null())
+            .add(stripe_operation::Column::CouponId.eq(coupon_id)),
+    }
 }
 
 /// Leaves to the worker what nobody got round to trying first.
@@ -200,6 +239,9 @@ pub enum SyncStatus {
     Disabled,
 }
 
+/// How the parameters of [`Call::RetirePromotionCode`] begin.
+const RETIRES: &str = "{\"retire_promotion_code\":";
+
 /// Sums up the operations of one object: what is still owed speaks first, then the last one.
 pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
     let creates = |kind| matches!(kind, OperationKind::CreateCoupon | OperationKind::CreatePromotionCode);
@@ -213,7 +255,11 @@ pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
     let unmade = creation
         .filter(|operation| operation.status == OperationStatus::Failed)
         .filter(|_| !operations.iter().any(made));
-    let last = unmade.or(operations.iter().max_by_key(|operation| operation.id));
+    // That an older promotion code has ended says nothing of the one that is wanted.
+    let speaks = |operation: &&stripe_operation::Model| {
+        operation.status != OperationStatus::Done || !operation.params.starts_with(RETIRES)
+    };
+    let last = unmade.or_else(|| operations.iter().filter(speaks).max_by_key(|operation| operation.id));
     let owed = operations
         .iter()
         .find(|operation| operation.status == OperationStatus::Pending);
@@ -267,16 +313,6 @@ pub(super) async fn creation_failed(db: &impl ConnectionTrait, code: CodeId) -> 
         .one(db)
         .await?;
     Ok(last.is_some_and(|operation| operation.status == OperationStatus::Failed))
-}
-
-/// Whether a code is to be made under another text after an operation.
-pub(super) async fn creation_follows(db: &impl ConnectionTrait, code: CodeId, operation: Uuid) -> Result<bool> {
-    let later = stripe_operation::Entity::find()
-        .filter(stripe_operation::Column::CodeId.eq(code))
-        .filter(stripe_operation::Column::Kind.eq(OperationKind::CreatePromotionCode))
-        .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]))
-        .filter(stripe_operation::Column::Id.gt(operation));
-    Ok(later.one(db).await?.is_some())
 }
 
 /// Whether something is still owed to Stripe for a coupon itself.

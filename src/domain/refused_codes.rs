@@ -5,6 +5,7 @@
 use entity::{
     campaign_code,
     code::{self, CodeStatus},
+    coupon,
     id::{CodeId, CouponId},
     promotion_code,
     stripe_operation::{self, OperationStatus},
@@ -14,11 +15,12 @@ use sea_orm::{
     sea_query::LockType,
 };
 
-use super::{
-    audit,
-    owed::{self, Call},
+use super::{audit, follows, owed::Call, tenancy};
+use crate::{
+    auth::{Actor, Scope},
+    clock::Clock,
+    error::Result,
 };
-use crate::{auth::Actor, clock::Clock, error::Result};
 
 /// Takes back, or switches off, what the refused operation was to make.
 pub async fn settle_in_txn(
@@ -49,12 +51,14 @@ async fn affiliates_code(
     before: code::Model,
 ) -> Result<Option<audit::Entry>> {
     // It has another text by now, and that decides.
-    if owed::creation_follows(txn, before.id, operation.id).await? {
+    if follows::creation(txn, before.id, operation.id).await? {
         return Ok(None);
     }
     let mut change: code::ActiveModel = before.clone().into();
     match at_stripe(txn, &before).await? {
         Some(text) if text != before.code => change.code = Set(text),
+        // It was switched off and on again meanwhile, and that decides.
+        Some(_) if follows::switching_on(txn, before.id, operation.id).await? => return Ok(None),
         _ if before.status == CodeStatus::Active => change.status = Set(CodeStatus::Inactive),
         _ => return Ok(None),
     }
@@ -63,7 +67,7 @@ async fn affiliates_code(
 }
 
 /// What customers type for what Stripe has of a code.
-async fn at_stripe(db: &impl ConnectionTrait, code: &code::Model) -> Result<Option<String>> {
+pub(super) async fn at_stripe(db: &impl ConnectionTrait, code: &code::Model) -> Result<Option<String>> {
     let Some(stripe_id) = code.stripe_id.clone() else {
         return Ok(None);
     };
@@ -82,20 +86,28 @@ async fn campaigns_code(
     let Some(before) = row.filter(|row| row.status == CodeStatus::Active) else {
         return Ok(None);
     };
-    if owed::creation_follows(txn, id, operation.id).await? {
+    if follows::creation(txn, id, operation.id).await? {
         return Ok(None);
     }
     let mut change: campaign_code::ActiveModel = before.clone().into();
+    let scope = Actor::worker(operation.brand_id, operation.livemode).scope;
     match last_made(txn, operation, id).await? {
-        Some((coupon, text)) => {
+        Some((coupon, text)) if is_there(txn, &scope, coupon).await? => {
             change.coupon_id = Set(coupon);
             change.code = Set(text);
         }
-        None => change.status = Set(CodeStatus::Inactive),
+        _ => change.status = Set(CodeStatus::Inactive),
     }
     let after = change.update(txn).await?;
     let campaign = after.campaign_id;
     audit::Entry::changed("campaign_code.refused_by_stripe", campaign, &before, &after).map(Some)
+}
+
+/// Whether a coupon's codes can be redeemed: with it they have ended.
+pub(super) async fn is_there(db: &impl ConnectionTrait, scope: &Scope, id: CouponId) -> Result<bool> {
+    let row = tenancy::referenced::<coupon::Entity>(scope).filter(coupon::Column::Id.eq(id));
+    let row = row.one(db).await?;
+    Ok(row.is_some_and(|coupon| coupon.deleted_at.is_none() && !coupon.stripe_gone))
 }
 
 /// The coupon and the text of the promotion code that could be redeemed before an operation; `None` where there was none

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use entity::{id::CodeId, taken_code};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, sea_query::OnConflict,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    sea_query::OnConflict,
 };
 
 use super::code_text;
@@ -51,6 +52,12 @@ pub(super) async fn give_back_in_txn(txn: &impl ConnectionTrait, scope: &Scope, 
     let key = (scope.brand, scope.livemode, text.to_owned());
     taken_code::Entity::delete_by_id(key).exec(txn).await?;
     Ok(())
+}
+
+/// How many texts a code has and had.
+pub(super) async fn count(db: &impl ConnectionTrait, code: CodeId) -> Result<u64> {
+    let texts = taken_code::Entity::find().filter(taken_code::Column::CodeId.eq(code));
+    Ok(texts.count(db).await?)
 }
 
 /// Whose a text is.

@@ -60,7 +60,7 @@ fn read(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Request
     let body = if method == Method::POST { body } else { b"" };
     Request {
         method: method.to_string(),
-        path: uri.path().to_owned(),
+        path: decoded(uri.path()),
         params: Params::parse(uri.query().unwrap_or_default(), body),
         holder: Holder {
             secret_key: secret_key(headers),
@@ -68,6 +68,14 @@ fn read(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Request
         },
         idempotency_key: text(headers, "idempotency-key"),
     }
+}
+
+/// A path as it is meant: ids may have any characters.
+fn decoded(path: &str) -> String {
+    // A form's rules, but for what has a meaning in forms alone.
+    let form = path.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    let mut names = url::form_urlencoded::parse(form.as_bytes());
+    names.next().map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
 fn call(request: &Request, stripe_version: Option<String>) -> Call {

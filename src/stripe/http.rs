@@ -111,7 +111,8 @@ impl Http {
         idempotency_key: Option<&str>,
     ) -> Result<reqwest::Request, String> {
         let mut url = self.base.clone();
-        url.set_path(&format!("/v1{}", request.path));
+        // The path is as its ids are, which may have any characters; what it does not escape by itself is the escape.
+        url.set_path(&format!("/v1{}", request.path.replace('%', "%25")));
         url.set_query(request.query.as_deref());
         let method = match request.method {
             StripeMethod::Get => Method::GET,

@@ -108,6 +108,32 @@ both! {
         assert_eq!(app.acme.stripe.get("coupon", "old"), None);
     }
 
+    async fn a_coupon_s_id_may_have_any_characters(app: &TestApp) {
+        let max = app.max();
+        let campaign = max.campaign(CampaignSpec::default()).await;
+        let sarah = max.new_affiliate("Sarah Jones", &[&campaign]).await;
+        let stripe = &app.acme.stripe;
+        for (number, id) in ["50%DEAL", "20% off?", "a+b #1"].into_iter().enumerate() {
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("id", id), ("percent_off", "10"), ("duration", "once"), ("name", "Old")])
+                .finish();
+            stripe.make_coupon(&form, Shape::Endive).unwrap();
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("promotion[type]", "coupon"), ("promotion[coupon]", id), ("code", &format!("CODE-{number}"))])
+                .finish();
+            stripe.make_code(&form, Shape::Endive).unwrap();
+            let (clean, told) = Import::new(app, &campaign).run(&format!("code,affiliate\nCODE-{number},{sarah}"), &[]);
+            assert!(clean, "{told:?}");
+            let coupons = max.query("{ campaignCoupons { nodes { id stripeSync { stripeId } } } }").await;
+            let coupons = coupons["campaignCoupons"]["nodes"].as_array().unwrap().clone();
+            let coupon = coupons.iter().find(|it| it["stripeSync"]["stripeId"] == id).unwrap()["id"].as_str().unwrap();
+            max.make("updateCampaignCoupon", "campaignCoupon", "id", json!({ "id": coupon, "name": "New" })).await;
+            assert_eq!(stripe.get("coupon", id).unwrap()["name"], "New", "{id}");
+            max.mutate("deleteCampaignCoupon", "deletedId", json!({ "id": coupon })).await;
+            assert_eq!(stripe.get("coupon", id), None, "{id}");
+        }
+    }
+
     async fn a_line_that_cannot_be_adopted_is_refused_alone(app: &TestApp) {
         let stage = app.stage().await;
         let other = app.max().campaign(CampaignSpec::default()).await;

@@ -25,6 +25,7 @@ mod bulk_mint;
 mod bulk_mint_faults;
 mod campaign_codes;
 mod campaigns;
+mod changes_that_meet;
 mod checkout;
 mod cli;
 mod code_settings;

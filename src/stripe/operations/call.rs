@@ -8,12 +8,12 @@ use entity::{
     id::CodeId,
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Operations, Outcome, Try};
 use crate::{
     directory::{Name, Way},
-    domain::owed::Call,
+    domain::owed::{Call, same_object},
     error::Result,
     stripe::answers::{CallError, Refused, Trouble},
 };
@@ -51,16 +51,10 @@ impl Operations {
         self.call(operation, &call, target.as_deref(), &way, which).await
     }
 
-    /// Whether an older operation on the same object is still owed. A campaign's code may have had another coupon.
+    /// Whether an older operation on the same object is still owed.
     async fn has_earlier(&self, operation: &stripe_operation::Model) -> Result<bool> {
-        let same = match operation.code_id {
-            Some(code) => Condition::all().add(stripe_operation::Column::CodeId.eq(code)),
-            None => Condition::all()
-                .add(stripe_operation::Column::CodeId.is_null())
-                .add(stripe_operation::Column::CouponId.eq(operation.coupon_id)),
-        };
         let earlier = stripe_operation::Entity::find()
-            .filter(same)
+            .filter(same_object(operation.coupon_id, operation.code_id))
             .filter(stripe_operation::Column::Status.is_in([OperationStatus::Pending, OperationStatus::Disabled]))
             .filter(stripe_operation::Column::Id.lt(operation.id));
         Ok(earlier.one(self.db.reader()).await?.is_some())

@@ -33,9 +33,9 @@ impl Operations {
     pub(super) async fn look_up(&self, call: &Call, way: &Way) -> Result<Option<Outcome>> {
         let found = match call {
             Call::CreateCoupon { id, .. } => self.find_coupon(way, &id.to_string()).await,
-            Call::CreatePromotionCode { id, code, .. } => {
+            Call::CreatePromotionCode { id, code, active, .. } => {
                 let known = self.known(*id).await?;
-                self.find_code(way, &id.to_string(), code, &known).await
+                self.find_code(way, &id.to_string(), code, *active, &known).await
             }
             _ => return Ok(None),
         };
@@ -58,8 +58,16 @@ impl Operations {
         }
     }
 
-    /// The active one; else one that nobody has seen yet, switched off meanwhile.
-    async fn find_code(&self, way: &Way, id: &str, code: &str, known: &[String]) -> Result<Option<Made>, CallError> {
+    /// The active one; else one that nobody has seen yet, switched off meanwhile. A code that is off has no use for an
+    /// active one that is known: that is an older one, which is to end.
+    async fn find_code(
+        &self,
+        way: &Way,
+        id: &str,
+        code: &str,
+        wanted_active: bool,
+        known: &[String],
+    ) -> Result<Option<Made>, CallError> {
         let (mut found, mut after) = (None, None::<String>);
         loop {
             let mut list = ListPromotionCode::new().code(code).limit(PAGE);
@@ -73,10 +81,11 @@ impl Operations {
                 if metadata.is_none_or(|it| it != id) {
                     continue;
                 }
-                if made.active == Some(true) {
+                let is_known = known.contains(&made.id);
+                if made.active == Some(true) && (wanted_active || !is_known) {
                     return Ok(Some(made));
                 }
-                if !known.contains(&made.id) {
+                if !is_known {
                     found.get_or_insert(made);
                 }
             }

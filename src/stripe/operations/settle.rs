@@ -86,7 +86,7 @@ impl Operations {
                 tracing::warn!(operation = %operation.id, reason = refused.message, "Stripe refused an operation");
                 owed::fail_in_txn(&txn, operation.id, &refused.message).await?;
                 if let Some(id) = operation.code_id
-                    && switches_on(&serde_json::from_str(&operation.params)?)
+                    && serde_json::from_str::<Call>(&operation.params)?.switches_on()
                 {
                     refused_codes::settle_in_txn(&txn, &self.clock, operation, id, &refused.message).await?;
                 }
@@ -116,14 +116,6 @@ fn backoff(now: DateTime<Utc>, attempts: i32, id: Uuid) -> DateTime<Utc> {
     let seconds = (1_i64 << exponent).min(MAX_BACKOFF_SECONDS);
     let jitter = i64::from(id.as_bytes()[15] ^ attempts.to_le_bytes()[0]);
     now + TimeDelta::milliseconds(seconds * 1000 - seconds * 250 * jitter / 255)
-}
-
-/// Whether a code can be redeemed only once it is done.
-fn switches_on(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::CreatePromotionCode { .. } | Call::SetPromotionCodeActive { active: true, .. }
-    )
 }
 
 /// Not before Stripe wants to be asked again.
