@@ -53,7 +53,7 @@ pub async fn run(config: &Config, args: &ReconcileArgs) -> Outcome {
         Some(slug) => vec![slug.clone()],
         None => slugs(&db).await?,
     };
-    let (mut looked, mut left) = (0, 0);
+    let (mut looked, mut left, mut wrong) = (0, 0, Vec::new());
     for slug in &slugs {
         let account = directory.get(Name::Slug(slug.clone())).await.map_err(of)?;
         let account = account.ok_or_else(|| Failure::from(format!("--brand: there is no brand {slug:?}")))?;
@@ -62,12 +62,22 @@ pub async fn run(config: &Config, args: &ReconcileArgs) -> Outcome {
             continue;
         }
         looked += 1;
-        left += of_brand(&fetcher, &domain, &account, args).await?.left;
+        // What is wrong with one brand, such as its key, holds up no other.
+        match of_brand(&fetcher, &domain, &account, args).await {
+            Ok(summary) => left += summary.left,
+            Err(error) => wrong.push(error.to_string()),
+        }
     }
-    match (looked, left) {
-        (0, _) => Err("no brand has a Stripe key to ask with: nothing was compared".into()),
-        (_, 0) => Ok(()),
-        (_, left) => Err(format!("differences that are left: {left}").into()),
+    if looked == 0 {
+        return Err("no brand has a Stripe key to ask with: nothing was compared".into());
+    }
+    if left > 0 {
+        wrong.push(format!("differences that are left: {left}"));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n").into())
     }
 }
 

@@ -17,9 +17,11 @@ use uuid::Uuid;
 use super::{
     Attempt, Domain, Refusal, audit, code_settings,
     codes::{checked, creation, find, is_taken},
+    drift::{CodeDrift, Standing},
     follows,
     minting::{self, Minter},
-    owed, plans, refused_codes, taken, tenancy,
+    owed::{self, Call},
+    plans, refused_codes, taken, tenancy,
 };
 use crate::{
     auth::{Actor, Scope},
@@ -27,7 +29,8 @@ use crate::{
 };
 
 /// Renames a code, here and at Stripe. A manager renames any; an affiliate its own, where it may mint on the coupon. An
-/// archived coupon's codes may be renamed, since none is added. One that is switched off stays off.
+/// archived coupon's codes may be renamed, since none is added. One that is switched off, here or at Stripe, stays
+/// off.
 ///
 /// # Errors
 /// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired;
@@ -70,10 +73,15 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         return Err(is_taken(&text));
     }
     let left = redemptions_left(&txn, &coupon, id).await?;
+    // What somebody switched off at Stripe is not switched on by another text.
+    let off_there = Standing::from(&before).drift() == Some(CodeDrift::OffAtStripe) && !owed::is_owed(&txn, id).await?;
     let mut change: code::ActiveModel = before.clone().into();
     change.code = Set(text);
     let after = change.update(&txn).await?;
-    let call = creation(&after, left);
+    let mut call = creation(&after, left);
+    if let Call::CreatePromotionCode { active, .. } = &mut call {
+        *active &= !off_there;
+    }
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     let entry = audit::Entry::changed("code.renamed", id, &before, &after)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
@@ -104,7 +112,11 @@ async fn require_room_in_txn(txn: &DatabaseTransaction, id: CodeId) -> Result<()
 }
 
 /// How often a code may still be redeemed, counted over all its promotion codes; `None` for as often as one likes.
-async fn redemptions_left(db: &impl ConnectionTrait, coupon: &coupon::Model, id: CodeId) -> Result<Option<i32>> {
+pub(super) async fn redemptions_left(
+    db: &impl ConnectionTrait,
+    coupon: &coupon::Model,
+    id: CodeId,
+) -> Result<Option<i32>> {
     let Some(most) = coupon.max_redemptions_per_code else {
         return Ok(None);
     };

@@ -1,6 +1,7 @@
 //! Makes Stripe what our rows say, where somebody asked for it: what differs is owed, as anything else is.
 
 use entity::{
+    campaign_code,
     code::{self, CodeStatus},
     coupon,
     id::{CodeId, CouponId},
@@ -9,7 +10,9 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 use serde_json::json;
 
 use super::{
-    Attempt, Domain, audit, codes,
+    Attempt, Domain, audit,
+    code_renaming::redemptions_left,
+    codes,
     owed::{self, Call},
     tenancy,
 };
@@ -84,9 +87,9 @@ async fn call(
         Repair::Switch(id, coupon, status) => {
             let (id, coupon, active) = (*id, *coupon, *status == CodeStatus::Active);
             let call = Call::SetPromotionCodeActive { id, coupon, active };
-            match code(txn, scope, id).await? {
-                Some(row) if row.status != *status => Err(CHANGED),
-                _ => Ok((call, id.to_string())),
+            match status_of(txn, scope, id).await? {
+                Some(now) if now == *status => Ok((call, id.to_string())),
+                _ => Err(CHANGED),
             }
         }
         Repair::Make(id) => {
@@ -97,7 +100,11 @@ async fn call(
             match (code.status, coupon.stripe_gone || coupon.deleted_at.is_some()) {
                 (CodeStatus::Inactive, _) => Err(CHANGED),
                 (_, true) => Err("its coupon is deleted"),
-                (_, false) => Ok((codes::creation(&code, coupon.max_redemptions_per_code), id.to_string())),
+                (_, false) => match redemptions_left(txn, &coupon, *id).await {
+                    Ok(left) => Ok((codes::creation(&code, left), id.to_string())),
+                    Err(Error::User(_)) => Err("it has been redeemed as often as its coupon allows"),
+                    Err(error) => return Err(error),
+                },
             }
         }
         Repair::Retire(id, coupon, promotion_code) => {
@@ -120,6 +127,15 @@ async fn call(
 async fn code(txn: &DatabaseTransaction, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
     let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
     Ok(row.one(txn).await?)
+}
+
+/// Whether a code, an affiliate's or a campaign's, is on here.
+async fn status_of(txn: &DatabaseTransaction, scope: &Scope, id: CodeId) -> Result<Option<CodeStatus>> {
+    if let Some(row) = code(txn, scope, id).await? {
+        return Ok(Some(row.status));
+    }
+    let shared = tenancy::find_to_change::<campaign_code::Entity>(scope).filter(campaign_code::Column::Id.eq(id));
+    Ok(shared.one(txn).await?.map(|row| row.status))
 }
 
 async fn coupon_of(txn: &DatabaseTransaction, scope: &Scope, id: CouponId) -> Result<coupon::Model> {

@@ -80,6 +80,16 @@ impl AffiliateCode {
             standing.status()
         })
     }
+
+    /// Whether its coupon is deleted, and Stripe still to be told: then the code goes with it.
+    async fn goes_with_its_coupon(&self) -> async_graphql::Result<bool> {
+        let coupon = present(self.loaders.coupon(self.row.coupon_id).await, "coupon")?;
+        if coupon.deleted_at.is_none() {
+            return Ok(false);
+        }
+        let sync = self.loaders.coupon_sync(coupon.id).await.map_err(graphql_error)?;
+        Ok(is_owed(sync.as_ref()))
+    }
 }
 
 /// What a customer types at checkout; one Stripe promotion code at a time.
@@ -150,7 +160,10 @@ impl AffiliateCode {
 
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
         let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
-        let drift = self.standing().drift();
+        let drift = match self.standing().drift() {
+            Some(drift) if !self.goes_with_its_coupon().await? => Some(drift),
+            _ => None,
+        };
         Ok(StripeSync::new(sync, self.row.stripe_id.clone(), drift))
     }
 }

@@ -66,13 +66,13 @@ pub(crate) async fn all_at_stripe(app: &TestApp, codes: usize) {
     let query = "{ affiliateCodes(first: 100) { totalCount } }";
     eventually("all codes are at Stripe", async || {
         app.pass(TimeDelta::seconds(1));
-        app.instance.app.operations.run_due().await.unwrap();
+        app.work_off().await;
         (app.acme.stripe.all("promotion_code").len() >= codes).then_some(())
     })
     .await;
     eventually("nothing is owed", async || {
         app.pass(TimeDelta::seconds(1));
-        app.instance.app.operations.run_due().await.unwrap();
+        app.work_off().await;
         let owed = "SELECT 1 FROM stripe_operation WHERE status <> 'done' LIMIT 1";
         let backend = app.db().get_database_backend();
         let owed = sea_orm::Statement::from_string(backend, owed);

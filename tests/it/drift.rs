@@ -19,7 +19,7 @@ use crate::support::*;
 
 const CODE: &str = "status inactiveReason stripeSync { status drift }";
 
-async fn code(app: &TestApp, id: &str) -> Value {
+pub async fn code(app: &TestApp, id: &str) -> Value {
     let query = format!("{{ node(id: \"{id}\") {{ ... on AffiliateCode {{ {CODE} }} }} }}");
     app.ana().query(&query).await["node"].take()
 }
@@ -29,11 +29,11 @@ async fn coupon_drift(app: &TestApp, id: &str) -> Value {
     app.ana().query(&query).await["node"]["stripeSync"]["drift"].take()
 }
 
-fn standing(status: &str, reason: Option<&str>, drift: Option<&str>) -> Value {
+pub fn standing(status: &str, reason: Option<&str>, drift: Option<&str>) -> Value {
     json!({ "status": status, "inactiveReason": reason, "stripeSync": { "status": "SYNCED", "drift": drift } })
 }
 
-fn promo_id(app: &TestApp) -> String {
+pub fn promo_id(app: &TestApp) -> String {
     app.promo("SARAH20").promotion_code_id
 }
 
@@ -45,7 +45,7 @@ async fn outcome(app: &TestApp, event: &Value) -> (EventStatus, Option<String>) 
 }
 
 /// How often Stripe was asked about codes and coupons.
-fn looks(app: &TestApp) -> usize {
+pub fn looks(app: &TestApp) -> usize {
     let calls = app.standin.calls();
     calls.iter().filter(|call| call.method == "GET").count()
 }
@@ -65,7 +65,7 @@ async fn without_key(app: &TestApp) {
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
 }
 
-const OFF_THERE: &str = "It is on here, and switched off at Stripe.";
+pub const OFF_THERE: &str = "It is on here, and switched off at Stripe.";
 const ON_THERE: &str = "It is off here, and switched on at Stripe.";
 
 both! {
@@ -305,7 +305,7 @@ both! {
         app.standin.clear_faults();
         eventually("both are done", async || {
             app.pass(TimeDelta::seconds(1));
-            app.instance.app.operations.run_due().await.unwrap();
+            app.work_off().await;
             (code(app, &stage.code).await["stripeSync"]["status"] == "SYNCED").then_some(())
         })
         .await;

@@ -1,6 +1,10 @@
 //! `rekomi import-codes`: promotion codes that Stripe has already become affiliates' codes.
 
-use crate::support::{app::ENCRYPTION_KEY, binary::Home, *};
+use crate::{
+    reconcile::reconcile,
+    renaming::{live, rename, settled},
+    support::{app::ENCRYPTION_KEY, binary::Home, *},
+};
 
 struct Import {
     home: Home,
@@ -183,6 +187,46 @@ both! {
         let codes = app.ana().query("{ affiliateCodes { nodes { code } } campaignCoupons { nodes { name } } }").await;
         assert_eq!(codes["affiliateCodes"]["nodes"], json!([{ "code": "SARAH20" }, { "code": "PODCAST" }]));
         assert_eq!(codes["campaignCoupons"]["nodes"], json!([{ "name": "Launch" }, { "name": "Old" }]));
+    }
+
+    async fn an_imported_code_lives_like_any_other(app: &TestApp) {
+        let stage = app.stage().await;
+        let old = old_code(app, "PODCAST");
+        let ours = format!("promotion[type]=coupon&promotion[coupon]={}&code=THEIRS", stage.coupon);
+        app.acme.stripe.make_code(&ours, Shape::Endive).unwrap();
+        let former = app.promo("SARAH20").promotion_code_id;
+        rename(app, &stage.code, "SARAH-VIP").await;
+        settled(app, &stage.code).await;
+        let input = json!({ "campaignId": stage.campaign, "couponId": stage.coupon, "code": "SPRING" });
+        app.max().make("setCampaignCode", "campaign", "id", input).await;
+        let shared = app.promo("SPRING").promotion_code_id;
+        let (bob, sarah) = (&stage.bob, &stage.sarah);
+        let id = old["id"].as_str().unwrap();
+        let theirs = app.promo("THEIRS").promotion_code_id;
+        let csv = format!("promotion_code,affiliate\n{id},{bob}\n{theirs},{bob}\n{former},{sarah}\n{former},{bob}\n{shared},{bob}\n");
+        let (_, told) = Import::new(app, &stage.campaign).run(&csv, &[]);
+        let results: Vec<&str> = told.iter().map(|line| line["reason"].as_str().or(line["result"].as_str()).unwrap()).collect();
+        assert_eq!(results, ["imported", "imported", "unchanged", "It is another affiliate's, or of another campaign.", "It is a campaign's code."]);
+        assert_eq!(reconcile(app, &["--repair"]).await, (true, vec!["2 4 0 0".to_owned()]));
+
+        let code = told[0]["id"].as_str().unwrap();
+        let before = app.promo("PODCAST");
+        rename(app, code, "PODCAST-2").await;
+        settled(app, code).await;
+        assert_eq!(live(app), ["PODCAST-2", "SARAH-VIP", "SPRING", "THEIRS"]);
+        app.decides_late();
+        for promo in [before, app.promo("PODCAST-2"), app.promo("THEIRS")] {
+            let sale = app.sale().promo(promo).build();
+            sale.sync(&app.acme.stripe);
+            app.deliver(&sale.start(Shape::Endive)).await;
+        }
+        let mut sales = app.told().await;
+        sales.sort();
+        assert_eq!(sales, [
+            "ACQUISITION PENDING bob PODCAST 4375 USD, commission 875",
+            "ACQUISITION PENDING bob PODCAST-2 4375 USD, commission 875",
+            "ACQUISITION PENDING bob THEIRS 4000 USD, commission 800",
+        ]);
     }
 
     async fn a_wrong_flag_or_file_changes_nothing(app: &TestApp) {

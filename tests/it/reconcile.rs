@@ -4,7 +4,7 @@ use sea_orm::{EntityTrait, Set};
 
 use crate::support::{app::ENCRYPTION_KEY, binary::Home, *};
 
-fn home(app: &TestApp) -> Home {
+pub fn home(app: &TestApp) -> Home {
     let mut home = Home::bare();
     home.set("DATABASE_URL", &app.database.url);
     home.set("STRIPE_API_BASE", &app.standin.url());
@@ -13,7 +13,7 @@ fn home(app: &TestApp) -> Home {
 }
 
 /// Whether nothing is left, and what is printed for Acme, as `name: drift [repair]`; the summary last.
-async fn reconcile(app: &TestApp, more: &[&str]) -> (bool, Vec<String>) {
+pub async fn reconcile(app: &TestApp, more: &[&str]) -> (bool, Vec<String>) {
     // The command's clock is the system's; what tests record is of the same time or before.
     let output = home(app).run(&[&["reconcile", "--brand", "acme", "--json"], more].concat());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -37,12 +37,12 @@ async fn reconcile(app: &TestApp, more: &[&str]) -> (bool, Vec<String>) {
     (output.status.success(), lines)
 }
 
-async fn status(app: &TestApp, code: &str) -> Value {
+pub async fn status(app: &TestApp, code: &str) -> Value {
     let query = format!("{{ node(id: \"{code}\") {{ ... on AffiliateCode {{ status inactiveReason }} }} }}");
     app.ana().query(&query).await["node"].take()
 }
 
-fn is_on(app: &TestApp, text: &str) -> Vec<Value> {
+pub fn is_on(app: &TestApp, text: &str) -> Vec<Value> {
     let codes = app.acme.stripe.promotion_codes(text);
     codes.iter().map(|code| code["active"].clone()).collect()
 }

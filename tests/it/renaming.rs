@@ -222,6 +222,23 @@ both! {
         }
     }
 
+    async fn an_affiliate_gives_its_code_ten_texts_at_most(app: &TestApp) {
+        let stage = app.stage().await;
+        let sarah = app.affiliate(&stage.sarah);
+        for number in 2..=10 {
+            let to = to(&stage.code, &format!("SARAH-{number}"));
+            sarah.make("renameAffiliateCode", "affiliateCode", "code", to).await;
+        }
+        settled(app, &stage.code).await;
+        refused(app, &sarah, to(&stage.code, "SARAH-11"), "LIMIT_EXCEEDED", "code").await;
+        let back = to(&stage.code, "SARAH20");
+        let back = sarah.make("renameAffiliateCode", "affiliateCode", "code", back).await;
+        assert_eq!(back["code"], "SARAH20");
+        assert_eq!(rename(app, &stage.code, "SARAH-11").await["code"], "SARAH-11");
+        settled(app, &stage.code).await;
+        assert_eq!(live(app), ["SARAH-11"]);
+    }
+
     async fn an_affiliate_renames_its_own_code_where_it_may_mint(app: &TestApp) {
         let stage = app.stage().await;
         let max = app.max();

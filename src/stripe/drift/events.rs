@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     ours::{NOT_OURS, is_ours, ours},
-    record::{Recorded, Span, record_in_txn},
+    record::{Recorded, Span, record_in_txn, tell_in_txn},
     told::{CouponTold, Notice, Object, Told},
 };
 use crate::{
@@ -73,13 +73,11 @@ impl Fetcher {
                     if !known && way.is_some() {
                         return Ok(Heard::Look);
                     }
-                    // Without a key the later event counts, by Stripe's clock.
-                    let at = if way.is_some() {
-                        self.clock.now()
+                    if way.is_some() {
+                        record_in_txn(&txn, feed, told, Span::at(self.clock.now())).await?;
                     } else {
-                        event.occurred_at
-                    };
-                    record_in_txn(&txn, feed, told, Span::at(at)).await?;
+                        tell_in_txn(&txn, feed, told, event.occurred_at).await?;
+                    }
                     close(&txn, event, None).await?
                 }
             },

@@ -159,10 +159,10 @@ pub(super) async fn at_stripe(db: &impl ConnectionTrait, row: &OurCode, told: &C
         return Ok(told.at_stripe);
     }
     let coupon = coupon::Entity::find_by_id(row.coupon).one(db).await?;
-    let gone = coupon.is_some_and(|coupon| coupon.stripe_gone);
-    Ok(AtStripe::Off(if gone {
-        StripeReason::CouponDeleted
-    } else {
-        StripeReason::Deactivated
+    let over = |coupon: &coupon::Model| coupon.expires_at.is_some_and(|end| end.timestamp() <= told.at);
+    Ok(AtStripe::Off(match coupon {
+        Some(coupon) if coupon.stripe_gone => StripeReason::CouponDeleted,
+        Some(coupon) if over(&coupon) => StripeReason::Expired,
+        _ => StripeReason::Deactivated,
     }))
 }

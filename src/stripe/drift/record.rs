@@ -5,7 +5,7 @@
 //! overlap nobody can say which saw the later state, so the second looks again. What an operation did counts unless
 //! somebody has looked since it was owed; among themselves they go in order.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     campaign_code,
     code::{self, StripeReason},
@@ -25,6 +25,9 @@ use crate::{
     error::Result,
     stripe::answers::Made,
 };
+
+/// What was recorded this much later than a look that has ended was recorded by a clock that was wrong: it does not count.
+const AHEAD: TimeDelta = TimeDelta::minutes(1);
 
 /// When somebody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ impl Span {
 #[derive(Clone, Copy)]
 enum Source {
     Seen(Span),
+    /// Stripe said so of a moment, by its own clock, and nobody can be asked.
+    Told(DateTime<Utc>),
     /// An operation of ours made it so.
     Made {
         owed_at: DateTime<Utc>,
@@ -56,7 +61,11 @@ enum Source {
 impl Source {
     fn counts(self, seen_at: Option<DateTime<Utc>>, made_at: Option<DateTime<Utc>>) -> bool {
         match self {
-            Self::Seen(span) => seen_at.max(made_at).is_none_or(|last| last <= span.began),
+            Self::Seen(span) => {
+                let last = seen_at.max(made_at);
+                last.is_none_or(|last| last <= span.began || last > span.ended + AHEAD)
+            }
+            Self::Told(at) => seen_at.max(made_at).is_none_or(|last| last <= at),
             Self::Made { owed_at, .. } => seen_at.is_none_or(|last| last <= owed_at),
         }
     }
@@ -64,6 +73,7 @@ impl Source {
     fn at(self) -> DateTime<Utc> {
         match self {
             Self::Seen(span) => span.ended,
+            Self::Told(at) => at,
             Self::Made { done_at, .. } => done_at,
         }
     }
@@ -73,7 +83,7 @@ impl Source {
 macro_rules! when {
     ($table:ident, $source:expr) => {
         match $source {
-            Source::Seen(_) => $table::Column::StripeSeenAt,
+            Source::Seen(_) | Source::Told(_) => $table::Column::StripeSeenAt,
             Source::Made { .. } => $table::Column::StripeMadeAt,
         }
     };
@@ -92,6 +102,16 @@ pub enum Recorded {
 /// Records what was told, unless something that may be later was recorded meanwhile.
 pub async fn record_in_txn(txn: &impl ConnectionTrait, feed: FeedName, told: &Told, span: Span) -> Result<Recorded> {
     write_in_txn(txn, feed, told, Source::Seen(span)).await
+}
+
+/// Records what an event told, where Stripe cannot be asked: the later one counts.
+pub async fn tell_in_txn(
+    txn: &impl ConnectionTrait,
+    feed: FeedName,
+    told: &Told,
+    at: DateTime<Utc>,
+) -> Result<Recorded> {
+    write_in_txn(txn, feed, told, Source::Told(at)).await
 }
 
 async fn write_in_txn(txn: &impl ConnectionTrait, feed: FeedName, told: &Told, source: Source) -> Result<Recorded> {
@@ -218,6 +238,7 @@ pub async fn made_in_txn(
             id: stripe_id.clone(),
             text: None,
             at_stripe,
+            at: clock.now().timestamp(),
             row: operation.code_id,
             brand: None,
         })

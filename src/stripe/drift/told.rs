@@ -56,6 +56,8 @@ pub struct CodeTold {
     pub text: Option<String>,
     /// Why it is off, as far as it tells by itself.
     pub at_stripe: AtStripe,
+    /// When it was so: seconds since 1970.
+    pub at: i64,
     /// The row and the brand whose metadata is on it.
     pub row: Option<CodeId>,
     pub brand: Option<BrandId>,
@@ -148,6 +150,7 @@ pub fn code(object: &Value, now: i64) -> Option<CodeTold> {
         } else {
             AtStripe::Off(reason(object, now))
         },
+        at: now,
         row: metadata(object, CODE_METADATA),
         brand: metadata(object, "rekomi_brand_id"),
     })

@@ -1,13 +1,11 @@
 //! Compares what Stripe has with our rows, and records it.
 
-use chrono::{DateTime, Utc};
 use entity::{
-    campaign_code,
-    code::{self, CodeStatus, StripeReason},
+    code::{CodeStatus, StripeReason},
     coupon,
-    id::{CodeId, CouponId},
+    id::CouponId,
 };
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use serde_json::Value;
 
 use super::{Difference, Reconcile, Trouble, lists::Page};
@@ -37,36 +35,40 @@ impl Reconcile<'_> {
     /// How many of a page's coupons are ours, and what differs.
     pub(super) async fn compare_coupons(&self, page: &Page) -> Result<(u64, Found)> {
         let (mut looked, mut found) = (0, Vec::new());
-        let txn = self.stripe.db.begin().await?;
         for told in page.objects.iter().filter_map(told::coupon) {
-            if let Some(row) = coupon_of(&txn, self.feed, &told.id).await? {
+            // One at a time: who holds several rows waits for those who hold them in another order.
+            let txn = self.stripe.db.begin().await?;
+            if let Some(row) = coupon_of(&txn, self.feed, &told.id).await?
+                && let Some(compared) = self.compare_coupon(&txn, row.id, told, page.span).await?
+            {
                 looked += 1;
-                found.extend(self.compare_coupon(&txn, row.id, told, page.span).await?);
+                found.extend(compared);
             }
+            txn.commit().await?;
         }
-        txn.commit().await?;
         Ok((looked, found))
     }
 
+    /// What differs; `None` where something is still owed.
     async fn compare_coupon(
         &self,
         txn: &DatabaseTransaction,
         id: CouponId,
         told: CouponTold,
         span: Span,
-    ) -> Result<Option<Difference>> {
+    ) -> Result<Option<Found>> {
         if owed::is_coupon_owed(txn, id).await? {
             return Ok(None);
         }
         let stripe_id = told.id.clone();
         record_in_txn(txn, self.feed, &Told::Coupon(told), span).await?;
         let Some(row) = coupon_of(txn, self.feed, &stripe_id).await? else {
-            return Ok(None);
+            return Ok(Some(Found::new()));
         };
         let (drift, mend) = match (row.deleted_at, drift::of_coupon(&row)) {
-            (Some(_), _) if row.stripe_gone => return Ok(None),
+            (Some(_), _) if row.stripe_gone => return Ok(Some(Found::new())),
             (Some(_), _) => (DELETED_HERE.to_owned(), Repair::Delete(id)),
-            (None, None) => return Ok(None),
+            (None, None) => return Ok(Some(Found::new())),
             (None, Some(drift)) => {
                 let mend = match drift {
                     CouponDrift::DeletedAtStripe => Repair::Nothing(USED_UP),
@@ -75,50 +77,53 @@ impl Reconcile<'_> {
                 (drift.to_string(), mend)
             }
         };
-        Ok(Some(Difference {
+        Ok(Some(vec![Difference {
             id: id.to_string(),
             name: row.name,
             stripe_id,
             drift,
             mend,
             repair: None,
-        }))
+        }]))
     }
 
     /// How many of a page's promotion codes are ours, and what differs.
     pub(super) async fn compare_codes(&self, page: &Page) -> Result<(u64, Found)> {
         let (mut looked, mut found) = (0, Vec::new());
-        let txn = self.stripe.db.begin().await?;
         let now = page.span.ended.timestamp();
         for object in &page.objects {
             let Some(told) = told::code(object, now) else { continue };
+            let txn = self.stripe.db.begin().await?;
             let row = code_of(&txn, self.feed, &told.id, told.row).await?;
             match row {
                 Some(row) if row.stripe_id.as_ref() == Some(&told.id) => {
-                    looked += 1;
-                    found.extend(self.compare_code(&txn, row.id, told, page.span).await?);
+                    if let Some(compared) = self.compare_code(&txn, &row, told, page.span).await? {
+                        looked += 1;
+                        found.extend(compared);
+                    }
                 }
                 row => found.extend(self.stray(&txn, row, told, object).await?),
             }
+            txn.commit().await?;
         }
-        txn.commit().await?;
         Ok((looked, found))
     }
 
+    /// What differs; `None` where something is still owed.
     async fn compare_code(
         &self,
         txn: &DatabaseTransaction,
-        id: CodeId,
+        row: &OurCode,
         told: CodeTold,
         span: Span,
-    ) -> Result<Option<Difference>> {
-        if owed::is_owed(txn, id).await? {
+    ) -> Result<Option<Found>> {
+        if is_owed(txn, row).await? {
             return Ok(None);
         }
         let stripe_id = told.id.clone();
         record_in_txn(txn, self.feed, &Told::Code(told), span).await?;
         let row = code_of(txn, self.feed, &stripe_id, None).await?;
-        Ok(row.and_then(differs))
+        Ok(Some(row.and_then(differs).into_iter().collect()))
     }
 
     /// A promotion code with our metadata that no code has: it is on, and nothing here says so.
@@ -160,59 +165,11 @@ impl Reconcile<'_> {
         }))
     }
 
-    /// The next coupon that no page showed.
-    pub(super) async fn unseen_coupon(
-        &self,
-        began: DateTime<Utc>,
-        after: Option<CouponId>,
-    ) -> Result<Option<coupon::Model>> {
-        let unseen = Condition::any()
-            .add(coupon::Column::StripeSeenAt.is_null())
-            .add(coupon::Column::StripeSeenAt.lt(began));
-        let mut rows = coupon::Entity::find()
-            .filter(coupon::Column::BrandId.eq(self.feed.brand))
-            .filter(coupon::Column::Livemode.eq(self.feed.livemode))
-            .filter(coupon::Column::StripeId.is_not_null())
-            .filter(coupon::Column::DeletedAt.is_null())
-            .filter(unseen)
-            .order_by_asc(coupon::Column::Id);
-        if let Some(after) = after {
-            rows = rows.filter(coupon::Column::Id.gt(after));
-        }
-        Ok(rows.one(self.stripe.db.reader()).await?)
-    }
-
-    /// The next code that no page showed.
-    pub(super) async fn unseen_code(
-        &self,
-        began: DateTime<Utc>,
-        after: Option<CodeId>,
-        shared: bool,
-    ) -> Result<Option<OurCode>> {
-        macro_rules! next {
-            ($table:ident) => {{
-                let unseen = Condition::any()
-                    .add($table::Column::StripeSeenAt.is_null())
-                    .add($table::Column::StripeSeenAt.lt(began));
-                let mut rows = $table::Entity::find()
-                    .filter($table::Column::BrandId.eq(self.feed.brand))
-                    .filter($table::Column::Livemode.eq(self.feed.livemode))
-                    .filter($table::Column::StripeId.is_not_null())
-                    .filter(unseen)
-                    .order_by_asc($table::Column::Id);
-                if let Some(after) = after {
-                    rows = rows.filter($table::Column::Id.gt(after));
-                }
-                Ok(rows.one(self.stripe.db.reader()).await?.map(OurCode::from))
-            }};
-        }
-        if shared { next!(campaign_code) } else { next!(code) }
-    }
-
     /// Asks for a coupon that no page showed.
-    pub(super) async fn look_at_coupon(&self, row: &coupon::Model) -> Result<Found, Trouble> {
-        let Some(id) = row.stripe_id.clone() else {
-            return Ok(Vec::new());
+    pub(super) async fn look_at_coupon(&self, row: &coupon::Model) -> Result<Option<Found>, Trouble> {
+        let owed = owed::is_coupon_owed(self.stripe.db.reader(), row.id).await?;
+        let Some(id) = row.stripe_id.clone().filter(|_| !owed) else {
+            return Ok(None);
         };
         let (told, span) = self.ask(&Object::Coupon(id.clone())).await?;
         let told = match told {
@@ -222,34 +179,35 @@ impl Reconcile<'_> {
         let txn = self.stripe.db.begin().await?;
         let found = self.compare_coupon(&txn, row.id, told, span).await?;
         txn.commit().await?;
-        Ok(found.into_iter().collect())
+        Ok(found)
     }
 
     /// Asks for a code that no page showed.
-    pub(super) async fn look_at_code(&self, row: &OurCode) -> Result<Found, Trouble> {
-        let Some(id) = row.stripe_id.clone() else {
-            return Ok(Vec::new());
+    pub(super) async fn look_at_code(&self, row: &OurCode) -> Result<Option<Found>, Trouble> {
+        let owed = is_owed(self.stripe.db.reader(), row).await?;
+        let Some(id) = row.stripe_id.clone().filter(|_| !owed) else {
+            return Ok(None);
         };
         let (told, span) = self.ask(&Object::Code(id.clone())).await?;
         let txn = self.stripe.db.begin().await?;
         let found = match told {
-            Some(Told::Code(told)) => self.compare_code(&txn, row.id, told, span).await?,
+            Some(Told::Code(told)) => self.compare_code(&txn, row, told, span).await?,
             _ => self.missing(&txn, &id, span).await?,
         };
         txn.commit().await?;
-        Ok(found.into_iter().collect())
+        Ok(found)
     }
 
     /// Stripe has no such promotion code.
-    async fn missing(&self, txn: &DatabaseTransaction, stripe_id: &str, span: Span) -> Result<Option<Difference>> {
+    async fn missing(&self, txn: &DatabaseTransaction, stripe_id: &str, span: Span) -> Result<Option<Found>> {
         let Some(mut row) = code_of(txn, self.feed, stripe_id, None).await? else {
             return Ok(None);
         };
-        if owed::is_owed(txn, row.id).await? || miss_in_txn(txn, &row, span).await? != Recorded::Done {
+        if is_owed(txn, &row).await? || miss_in_txn(txn, &row, span).await? != Recorded::Done {
             return Ok(None);
         }
         row.standing.at_stripe = AtStripe::Off(StripeReason::Missing);
-        Ok(differs(row))
+        Ok(Some(differs(row).into_iter().collect()))
     }
 
     /// How an object is now, if Stripe has it.
@@ -267,6 +225,11 @@ impl Reconcile<'_> {
         let told = told.ok_or_else(|| Trouble::Stripe(format!("{}: it cannot be read", object.request())))?;
         Ok((Some(told), span))
     }
+}
+
+/// Whether something is still owed to Stripe for a code, or for the coupon with which it may go.
+async fn is_owed(db: &impl ConnectionTrait, row: &OurCode) -> Result<bool> {
+    Ok(owed::is_owed(db, row.id).await? || owed::is_coupon_owed(db, row.coupon).await?)
 }
 
 /// How a code that is recorded as it is now differs.

@@ -6,6 +6,7 @@
 
 mod compare;
 mod lists;
+mod unseen;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -101,9 +102,10 @@ impl Reconcile<'_> {
         let mut after = None;
         while let Some(row) = self.unseen_coupon(began, after).await? {
             after = Some(row.id);
-            summary.coupons += 1;
-            let found = self.look_at_coupon(&row).await?;
-            self.settle(found, summary, tell).await?;
+            if let Some(found) = self.look_at_coupon(&row).await? {
+                summary.coupons += 1;
+                self.settle(found, summary, tell).await?;
+            }
         }
         Ok(())
     }
@@ -124,9 +126,10 @@ impl Reconcile<'_> {
             let mut after = None;
             while let Some(row) = self.unseen_code(began, after, shared).await? {
                 after = Some(row.id);
-                summary.codes += 1;
-                let found = self.look_at_code(&row).await?;
-                self.settle(found, summary, tell).await?;
+                if let Some(found) = self.look_at_code(&row).await? {
+                    summary.codes += 1;
+                    self.settle(found, summary, tell).await?;
+                }
             }
         }
         Ok(())

@@ -134,11 +134,22 @@ impl Sdl {
         }
     }
 
-    /// Below an interface each field is given its type's name, since two types may have a field of one name.
+    /// Below an interface a field whose name several types have is given its type's name, too.
     fn renamed(&self, kind: &str, depth: usize) -> String {
+        let others = |name: &str| {
+            let nodes = self.0.iter().filter(|(_, it)| match &it.kind {
+                TypeKind::Object(it) => !it.implements.is_empty(),
+                _ => false,
+            });
+            let mut others = nodes.filter(|(other, _)| other.as_str() != kind);
+            others.any(|(other, _)| self.fields(other).iter().any(|field| field.name.node == name))
+        };
         let fields = self.fields(kind).into_iter().filter_map(|field| {
-            let selected = self.selected(kind, field, depth)?;
-            Some(format!("{kind}_{}: {selected}", field.name.node))
+            let (selected, name) = (self.selected(kind, field, depth)?, field.name.node.as_str());
+            Some(match others(name) {
+                true => format!("{kind}_{name}: {selected}"),
+                false => selected,
+            })
         });
         format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "))
     }
