@@ -17,6 +17,7 @@ use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, SelectStatement},
 };
+use tracing::Instrument;
 
 use crate::{
     auth::Scope,
@@ -51,8 +52,8 @@ where
 {
     async fn load(&mut self, keys: &[K]) -> HashMap<K, Answer<V>> {
         let work = (self.read)(self.domain.clone(), self.scope, keys.to_vec());
-        // In a task of its own: a waiter that goes away must not take the others' answers with it.
-        let read = match tokio::spawn(work).await {
+        // In a task of its own, with the request's id in its logs: a waiter that goes away must not take the others' answers with it.
+        let read = match tokio::spawn(work.in_current_span()).await {
             Ok(read) => read,
             Err(error) => Err(DbErr::Custom(format!("a loader was lost: {error}"))),
         };

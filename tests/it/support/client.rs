@@ -14,6 +14,8 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// `x-request-id`, which the server's log names, too.
+    pub request_id: String,
     pub body: Value,
 }
 
@@ -44,8 +46,10 @@ impl Caller {
             request = request.bearer_auth(token);
         }
         let response = request.send().await.unwrap();
+        let id = response.headers().get("x-request-id");
         Answer {
             status: response.status().as_u16(),
+            request_id: id.unwrap().to_str().unwrap().to_owned(),
             body: response.json().await.unwrap(),
         }
     }
