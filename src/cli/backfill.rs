@@ -5,17 +5,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Failure, Outcome, of, open, print};
+use super::{Failure, Outcome, asked, of, open, print};
 use crate::{
     auth::Actor,
     clock::Clock,
     config::Config,
-    db::Db,
-    directory::{Account, Directory, Name},
-    domain::{
-        audit::{self, Entry},
-        brands,
-    },
+    directory::{Account, Directory, Way},
+    domain::audit::{self, Entry},
     stripe::{
         backfill::{Backfill, Told, failure},
         client::Stripe,
@@ -55,47 +51,27 @@ pub async fn run(config: &Config, args: &BackfillArgs) -> Outcome {
         stored: Default::default(),
         wake: Default::default(),
     };
-    let slugs = match &args.brand {
-        Some(slug) => vec![slug.clone()],
-        None => slugs(&db).await?,
-    };
-    let (mut fetched, mut failed) = (0, Vec::new());
-    for slug in &slugs {
-        let account = directory.get(Name::Slug(slug.clone())).await.map_err(of)?;
-        let account = account.ok_or_else(|| Failure::from(format!("--brand: there is no brand {slug:?}")))?;
-        if account.any_way().is_none() && args.brand.is_none() {
-            eprintln!("{slug}: left out, as it has no Stripe key");
-            continue;
-        }
-        fetched += 1;
-        if let Some(why) = of_brand(&backfill, &account, since).await? {
-            failed.push(format!("{slug}: {why}"));
+    let mut failed = Vec::new();
+    for (account, way) in asked::brands(&db, &directory, args.brand.as_deref(), "fetched").await? {
+        if let Some(why) = of_brand(&backfill, &account, &way, since).await? {
+            failed.push(format!("{}: {why}", account.brand.slug));
         }
     }
-    match (fetched, failed.as_slice()) {
-        (0, _) => Err("no brand has a Stripe key to ask with: nothing was fetched".into()),
-        (_, []) => Ok(()),
-        (_, failed) => {
-            let failed = failed.join("\n");
-            Err(format!("{failed}\nWhat was fetched is kept; run it again for the rest.").into())
-        }
+    if failed.is_empty() {
+        return Ok(());
     }
-}
-
-pub(super) async fn slugs(db: &Db) -> Result<Vec<String>, Failure> {
-    let brands = brands::list(db).await.map_err(of)?;
-    Ok(brands.into_iter().map(|brand| brand.slug).collect())
+    let failed = failed.join("\n");
+    Err(format!("{failed}\nWhat was fetched is kept; run it again for the rest.").into())
 }
 
 /// What of a brand was not fetched, and why.
-async fn of_brand(backfill: &Backfill, account: &Account, since: DateTime<Utc>) -> Result<Option<String>, Failure> {
+async fn of_brand(
+    backfill: &Backfill,
+    account: &Account,
+    way: &Way,
+    since: DateTime<Utc>,
+) -> Result<Option<String>, Failure> {
     let brand = &account.brand;
-    let way = account.any_way().ok_or_else(|| {
-        let slug = &brand.slug;
-        Failure::from(format!(
-            "--brand: {slug} has no Stripe key to ask with: nothing was fetched"
-        ))
-    })?;
     let mode = if way.livemode() { "live" } else { "test" };
     let mut printed = Ok(());
     let tell = |told: &Told| {

@@ -1,6 +1,7 @@
 //! The command line. What a command prints for a program to read is alone on standard output.
 
 mod api_key;
+mod asked;
 mod backfill;
 mod brand;
 mod import_codes;

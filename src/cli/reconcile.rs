@@ -3,11 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failure, Outcome, backfill::slugs, of, open, outbox, print};
+use super::{Failure, Outcome, asked, of, open, outbox, print};
 use crate::{
     clock::Clock,
     config::Config,
-    directory::{Account, Directory, Name},
+    directory::{Account, Directory, Way},
     domain::{Domain, feed::FeedName},
     stripe::{
         client::Stripe,
@@ -49,27 +49,13 @@ pub async fn run(config: &Config, args: &ReconcileArgs) -> Outcome {
         stripe: Stripe::new(&config.stripe_api_base).map_err(of)?,
     };
     let domain = outbox(&fetcher);
-    let slugs = match &args.brand {
-        Some(slug) => vec![slug.clone()],
-        None => slugs(&db).await?,
-    };
-    let (mut looked, mut left, mut wrong) = (0, 0, Vec::new());
-    for slug in &slugs {
-        let account = directory.get(Name::Slug(slug.clone())).await.map_err(of)?;
-        let account = account.ok_or_else(|| Failure::from(format!("--brand: there is no brand {slug:?}")))?;
-        if account.any_way().is_none() && args.brand.is_none() {
-            eprintln!("{slug}: left out, as it has no Stripe key");
-            continue;
-        }
-        looked += 1;
+    let (mut left, mut wrong) = (0, Vec::new());
+    for (account, way) in asked::brands(&db, &directory, args.brand.as_deref(), "compared").await? {
         // What is wrong with one brand, such as its key, holds up no other.
-        match of_brand(&fetcher, &domain, &account, args).await {
+        match of_brand(&fetcher, &domain, &account, &way, args).await {
             Ok(summary) => left += summary.left,
             Err(error) => wrong.push(error.to_string()),
         }
-    }
-    if looked == 0 {
-        return Err("no brand has a Stripe key to ask with: nothing was compared".into());
     }
     if left > 0 {
         wrong.push(format!("differences that are left: {left}"));
@@ -85,14 +71,10 @@ async fn of_brand(
     fetcher: &Fetcher,
     domain: &Domain,
     account: &Account,
+    way: &Way,
     args: &ReconcileArgs,
 ) -> Result<Summary, Failure> {
     let slug = account.brand.slug.as_str();
-    let way = account.any_way().ok_or_else(|| {
-        Failure::from(format!(
-            "--brand: {slug} has no Stripe key to ask with: nothing was compared"
-        ))
-    })?;
     let mode = if way.livemode() { "live" } else { "test" };
     let reconcile = Reconcile {
         stripe: fetcher,

@@ -13,7 +13,7 @@ const MAX_COMPLEXITY: usize = 25_000;
 const MAX_ALIASES: usize = 100;
 
 pub fn build() -> RekomiSchema {
-    Schema::build(Query, Mutation, Subscriptions)
+    Schema::build(Query, Mutation::default(), Subscriptions)
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .limit_aliases(MAX_ALIASES)

@@ -171,30 +171,26 @@ impl Operations {
 
 /// Notes that a code, an affiliate's or a campaign's, is this promotion code now; the one that it was.
 async fn replace_in_txn(txn: &impl ConnectionTrait, id: CodeId, stripe_id: &str) -> Result<Option<String>> {
-    let row = code::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
-    if let Some(row) = row.one(txn).await? {
-        let mut change: code::ActiveModel = row.clone().into();
-        change.stripe_id = Set(Some(stripe_id.to_owned()));
-        // What Stripe told was of the one before.
-        change.stripe_active = Set(None);
-        change.stripe_reason = Set(None);
-        change.stripe_seen_at = Set(None);
-        change.stripe_made_at = Set(None);
-        change.update(txn).await?;
-        return Ok(row.stripe_id);
+    macro_rules! replace {
+        ($table:ident) => {
+            let row = $table::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
+            if let Some(row) = row.one(txn).await? {
+                let replaced = row.stripe_id.clone();
+                let mut change: $table::ActiveModel = row.into();
+                change.stripe_id = Set(Some(stripe_id.to_owned()));
+                // What Stripe told was of the one before.
+                change.stripe_active = Set(None);
+                change.stripe_reason = Set(None);
+                change.stripe_seen_at = Set(None);
+                change.stripe_made_at = Set(None);
+                change.update(txn).await?;
+                return Ok(replaced);
+            }
+        };
     }
-    let row = campaign_code::Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
-    let Some(row) = row.one(txn).await? else {
-        return Ok(None);
-    };
-    let mut change: campaign_code::ActiveModel = row.clone().into();
-    change.stripe_id = Set(Some(stripe_id.to_owned()));
-    change.stripe_active = Set(None);
-    change.stripe_reason = Set(None);
-    change.stripe_seen_at = Set(None);
-    change.stripe_made_at = Set(None);
-    change.update(txn).await?;
-    Ok(row.stripe_id)
+    replace!(code);
+    replace!(campaign_code);
+    Ok(None)
 }
 
 async fn insert_in_txn(
