@@ -33,7 +33,8 @@ use crate::{
 /// off.
 ///
 /// # Errors
-/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired;
+/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired, or it was imported
+/// with terms of its own;
 /// `AFFILIATE_NOT_APPROVED` and `SELF_MINT_DISABLED`; `INVALID` on `code`, also when it has no redemptions left, `TAKEN`,
 /// `LIMIT_EXCEEDED` when an affiliate gives it more than ten texts;
 /// or `STRIPE_REJECTED` with Stripe's reason, and then nothing has changed.
@@ -48,6 +49,7 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         return Ok(row);
     }
     let coupon = minting::check_renaming(domain, domain.db.reader(), minter, scope, &row).await?;
+    require_no_terms(&row)?;
     if let Minter::Affiliate(_) = minter {
         let settings = code_settings::read(domain.db.reader(), scope.brand).await?;
         code_settings::require_free_for_affiliates(&settings, &text)?;
@@ -98,6 +100,16 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
 async fn to_change(txn: &DatabaseTransaction, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
     let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
     Ok(row.one(txn).await?)
+}
+
+/// An imported code may have more at Stripe than a new promotion code gets from us.
+fn require_no_terms(code: &code::Model) -> Result<()> {
+    let Some(terms) = &code.own_terms else { return Ok(()) };
+    let message = format!(
+        "The code was made at Stripe with terms of its own ({terms}), which a code of another text would not have. Mint a \
+         new code, and switch this one off."
+    );
+    Err(Error::user(UserErrorCode::Invalid, &["id"], message))
 }
 
 /// How many texts a code may have had when its affiliate gives it another: each stays taken for everybody else.

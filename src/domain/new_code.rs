@@ -72,6 +72,7 @@ pub(super) async fn insert_in_txn(
         stripe_reason: None,
         stripe_seen_at: None,
         stripe_made_at: None,
+        own_terms: None,
         batch: new.batch.map(|of| of.batch.to_owned()),
         batch_row: new.batch.map(|of| of.row),
         batch_text: new.batch.and_then(|of| of.text).map(str::to_owned),
