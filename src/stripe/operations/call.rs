@@ -144,9 +144,10 @@ impl Operations {
             Err(error) => error,
         };
         Ok(match error {
-            CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
-            // Nobody takes back that something goes: it is tried until the key is mended.
-            CallError::Refused(refused) if refused.of_the_key().is_some() && goes(call) => {
+            // What is to be switched off or deleted is not there: that is what was wanted.
+            CallError::Refused(refused) if goes(call) && refused.is_missing() => Outcome::Done(None),
+            // Nobody takes back that something goes: it is tried until the key, or what is in between, is mended.
+            CallError::Refused(refused) if goes(call) && (refused.of_the_key().is_some() || refused.status == 404) => {
                 Outcome::retry(CallError::Refused(refused))
             }
             CallError::Refused(refused) if refused.of_the_key().is_some() => Outcome::Refused(refused),
@@ -180,11 +181,6 @@ enum Ready {
     NothingThere,
     /// It cannot be done, for good.
     Refused(Refused),
-}
-
-/// What is to be switched off or deleted is not there: that is what was wanted.
-fn is_gone(call: &Call, refused: &Refused) -> bool {
-    goes(call) && refused.status == 404 && refused.of_the_key().is_none()
 }
 
 /// Whether something is to be switched off or deleted.
