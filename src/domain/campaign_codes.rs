@@ -242,10 +242,10 @@ impl Setting {
             let entry = match before {
                 Some(before) => {
                     let mut change: campaign_code::ActiveModel = row.clone().into();
-                    change.coupon_id = Set(before.coupon_id);
                     change.code = Set(before.code);
                     // Its coupon may have been deleted meanwhile.
                     let there = refused_codes::is_there(&txn, scope, before.coupon_id).await?;
+                    refused_codes::return_to(&mut change, &row, before.coupon_id);
                     change.status = Set(if there { before.status } else { CodeStatus::Inactive });
                     let undone = change.update(&txn).await?;
                     audit::Entry::changed("campaign_code.refused_by_stripe", row.campaign_id, &row, &undone)?
