@@ -164,7 +164,9 @@ impl Bulk<'_> {
             let Attempt::Refused(refusal) = new_code::attempt(self.domain, &minted, deadline).await else {
                 break;
             };
-            new_code::take_back(self.domain, self.actor, &minted, &refusal).await?;
+            if !new_code::take_back(self.domain, self.actor, &minted, &refusal).await? {
+                break;
+            }
             row.refuse(rejected(&refusal))?;
             if row.text.is_none() && new_code::goes_on(&refusal, refusals, deadline) {
                 row.end = End::Open;

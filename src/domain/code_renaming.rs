@@ -9,7 +9,6 @@ use entity::{
     code_total::{self, ALL_TIME},
     coupon,
     id::CodeId,
-    stripe_operation,
 };
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use super::{
     Attempt, Domain, Refusal, audit, code_settings,
     codes::{checked, creation, find, is_taken},
     drift::{CodeDrift, Standing},
-    follows,
+    first_try, follows,
     minting::{self, Minter},
     owed::{self, Call},
     plans, refused_codes, taken, tenancy,
@@ -88,9 +87,11 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
     let entry = audit::Entry::changed("code.renamed", id, &before, &after)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        let renaming = Renaming { before, after, had };
-        renaming.take_back(domain, actor, operation, &refusal).await?;
+    let renaming = Renaming { before, after, had };
+    if connected
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+        && renaming.take_back(domain, actor, operation, &refusal).await?
+    {
         return Err(Error::user(UserErrorCode::StripeRejected, &["code"], refusal.message));
     }
     let code = find(domain, scope, id).await?;
@@ -152,12 +153,15 @@ struct Renaming {
 }
 
 impl Renaming {
-    /// Undoes what Stripe refused, unless the code was renamed once more meanwhile: then the next one decides.
-    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<()> {
+    /// Undoes what Stripe refused, unless the code was renamed once more meanwhile: then the next one decides. `false`
+    /// where a worker has the operation by now.
+    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<bool> {
         let Self { before, after, had } = self;
         let (scope, id) = (&actor.scope, after.id);
         let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        if !first_try::take_back_in_txn(&txn, operation).await? {
+            return Ok(false);
+        }
         let row = to_change(&txn, scope, id).await?;
         let overtaken = follows::creation(&txn, id, operation).await?;
         if let Some(row) = row.filter(|row| row.code == after.code && !overtaken) {
@@ -174,6 +178,6 @@ impl Renaming {
             audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         }
         txn.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     Attempt, Domain, audit,
     code_renaming::redemptions_left,
-    codes,
+    codes, first_try,
     owed::{self, Call},
     tenancy,
 };
@@ -68,7 +68,7 @@ pub async fn repair(domain: &Domain, actor: &Actor, repair: &Repair) -> Result<R
         Attempt::Done => Repaired::Done,
         Attempt::Pending => Repaired::Owed,
         Attempt::Refused(refusal) => {
-            owed::refused(domain, operation, &refusal).await?;
+            first_try::refused(domain, operation, &refusal).await?;
             Repaired::Not(refusal.message)
         }
     })

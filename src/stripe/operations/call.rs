@@ -13,7 +13,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::{Operations, Outcome, Try};
 use crate::{
     directory::{Name, Way},
-    domain::owed::{Call, same_object},
+    domain::{
+        follows,
+        owed::{Call, same_object},
+    },
     error::Result,
     stripe::answers::{CallError, Refused, Trouble},
 };
@@ -143,6 +146,12 @@ impl Operations {
             Ok(made) => return Ok(Outcome::Done(Some(made))),
             Err(error) => error,
         };
+        if let (CallError::Refused(refused), Call::SetPromotionCodeActive { id, active: true, .. }) = (&error, call)
+            && refused.is_taken()
+            && follows::endings_alone(self.db.reader(), *id, operation.id).await?
+        {
+            return Ok(Outcome::Behind(*id));
+        }
         Ok(match error {
             // What is to be switched off or deleted is not there: that is what was wanted.
             CallError::Refused(refused) if goes(call) && refused.is_missing() => Outcome::Done(None),
