@@ -36,7 +36,7 @@ fn mint(stage: &Stage, text: &str) -> Value {
 async fn taken_over<T>(app: &TestApp, asking: impl Future<Output = T>) -> T {
     let calls = app.standin.calls().len();
     app.standin.fault(Fault::refuse("Not yet.", "code").on_method("POST"));
-    app.standin.set_latency(SLOW);
+    app.standin.set_latency(SLOW * 2);
     let another = async {
         eventually("the call", async || (app.standin.calls().len() > calls).then_some(())).await;
         app.pass(TimeDelta::seconds(16));
