@@ -52,6 +52,10 @@ pub struct Model {
     /// When Stripe last did what we owed for it, by our clock.
     #[serde(skip)]
     pub stripe_made_at: Option<DateTimeUtc>,
+    /// What an imported promotion code has of its own, as Stripe calls it: `max_redemptions, restrictions`. Another one that
+    /// is made of it would not have that.
+    #[serde(skip)]
+    pub own_terms: Option<String>,
     /// The caller's name of the batch that it was minted in, and its row there; unique within brand and mode.
     #[serde(skip)]
     pub batch: Option<String>,

@@ -64,6 +64,7 @@ ALTER TABLE affiliate_code ADD COLUMN stripe_reason TEXT CHECK (stripe_reason IN
   'coupon_deleted', 'missing'));
 ALTER TABLE affiliate_code ADD COLUMN stripe_seen_at TIME;
 ALTER TABLE affiliate_code ADD COLUMN stripe_made_at TIME;
+ALTER TABLE affiliate_code ADD COLUMN own_terms TEXT;
 ALTER TABLE affiliate_code ADD COLUMN batch TEXT;
 ALTER TABLE affiliate_code ADD COLUMN batch_row INTEGER CHECK (batch_row >= 0);
 ALTER TABLE affiliate_code ADD COLUMN batch_text TEXT;

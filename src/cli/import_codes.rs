@@ -96,7 +96,8 @@ async fn one(
     named: &Named,
     affiliate: &str,
 ) -> Result<Result<Adopted, String>, Failure> {
-    let input = match read(stripe, way, named, args.campaign, affiliate).await {
+    let now = domain.clock.now();
+    let input = match read(stripe, way, named, args.campaign, affiliate, now).await {
         Ok(input) => input,
         Err(why) => return Ok(Err(why)),
     };

@@ -14,7 +14,9 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter};
 
-use super::{Domain, affiliates, audit, campaigns, code_text, coupon_terms::MAX_NAME, plans, taken, tenancy};
+use super::{
+    Domain, affiliates, audit, campaigns, code_text, coupon_terms::MAX_NAME, drift::AtStripe, plans, taken, tenancy,
+};
 use crate::{
     auth::{Actor, Operation, Scope},
     error::{Error, Result, UserErrorCode},
@@ -30,7 +32,9 @@ pub struct Adopt {
     pub stripe_id: String,
     /// What customers type.
     pub text: String,
-    pub active: bool,
+    pub at_stripe: AtStripe,
+    /// What it has of its own, as Stripe calls it: `max_redemptions, restrictions`.
+    pub own_terms: Option<String>,
     pub coupon: AdoptedCoupon,
 }
 
@@ -69,6 +73,8 @@ pub async fn adopt(domain: &Domain, actor: &Actor, input: &Adopt, dry_run: bool)
     let scope = &actor.scope;
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let txn = domain.db.begin().await?;
+    // In turn: two that adopt codes of one coupon make it once.
+    plans::hold_brand_in_txn(&txn, scope.brand).await?;
     let affiliate = affiliate(&txn, scope, input).await?;
     if let Some(id) = known(&txn, scope, input, affiliate.id).await? {
         return Ok(Adopted::Before(id));
@@ -214,6 +220,7 @@ fn row(
     code: String,
 ) -> code::Model {
     let now = domain.clock.now();
+    let (stripe_active, stripe_reason) = input.at_stripe.columns();
     code::Model {
         id,
         brand_id: scope.brand,
@@ -222,17 +229,17 @@ fn row(
         campaign_id: coupon.campaign_id,
         affiliate_id,
         code,
-        // As it is there: what is off stays off, and keeps its past sales.
-        status: if input.active {
-            CodeStatus::Active
-        } else {
-            CodeStatus::Inactive
+        // As it is there: what was switched off stays off, and keeps its past sales. What is over is over by itself.
+        status: match input.at_stripe {
+            AtStripe::Off(StripeReason::Deactivated) => CodeStatus::Inactive,
+            _ => CodeStatus::Active,
         },
         stripe_id: Some(input.stripe_id.clone()),
-        stripe_active: Some(input.active),
-        stripe_reason: (!input.active).then_some(StripeReason::Deactivated),
+        stripe_active,
+        stripe_reason,
         stripe_seen_at: Some(now),
         stripe_made_at: None,
+        own_terms: input.own_terms.clone(),
         batch: None,
         batch_row: None,
         batch_text: None,

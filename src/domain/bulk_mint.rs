@@ -4,11 +4,11 @@
 //! for and added in turn. What no answer came for in time is owed like any other code.
 
 use entity::{
-    code, coupon,
+    brand, code, coupon,
     id::{AffiliateId, CouponId},
 };
 use futures_util::{TryStreamExt, stream};
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 use tokio::time::Instant;
 
 use super::{
@@ -61,23 +61,20 @@ pub(super) struct Bulk<'a> {
 /// Mints a code for each row, here and at Stripe; what became of each, in order.
 ///
 /// # Errors
-/// For the whole of it: `PLAN_TIER_REQUIRED`; `NOT_FOUND` or `INVALID` on `couponId`; `INVALID` on `batch`; `INVALID` or
-/// `LIMIT_EXCEEDED` on `rows`. For a row: what [`super::codes::mint`] says of a single one, and `INVALID` where the row of
+/// For the whole of it: `INVALID` on `batch`; `INVALID` or `LIMIT_EXCEEDED` on `rows`; `PLAN_TIER_REQUIRED`; `NOT_FOUND` or
+/// `INVALID` on `couponId`, these for each row that is not minted yet where the batch was begun. For a row: what [`super::codes::mint`] says of a single one, and `INVALID` where the row of
 /// the batch was minted with other content.
 pub async fn mint(domain: &Domain, actor: &Actor, input: BulkMint) -> Result<Vec<RowResult>> {
     actor.require(Operation::ManageCodes)?;
-    let (db, scope) = (domain.db.reader(), &actor.scope);
-    plans::require_coupons(db, scope.brand, domain.clock.now()).await?;
     let batch = check(&input)?;
-    let id = input.coupon_id.ok_or_else(|| Error::not_found(&["couponId"]))?;
-    let coupon: coupon::Model = minting::open_coupon(domain, db, scope, id).await?;
     let bulk = Bulk {
         domain,
         actor,
-        coupon: coupon.id,
+        coupon: input.coupon_id.ok_or_else(|| Error::not_found(&["couponId"]))?,
         batch,
-        connected: domain.outbox.connected(scope).await?,
+        connected: domain.outbox.connected(&actor.scope).await?,
     };
+    bulk.require_open_or_begun().await?;
     let mut rows: Vec<Row> = (0..)
         .zip(&input.rows)
         .map(|(number, row)| Row::new(number, row))
@@ -108,6 +105,28 @@ fn check(input: &BulkMint) -> Result<Option<String>> {
 }
 
 impl Bulk<'_> {
+    /// Refuses the whole where nothing can be minted. A batch that was begun is answered all the same: each row for itself.
+    async fn require_open_or_begun(&self) -> Result<()> {
+        let (db, scope) = (self.domain.db.reader(), &self.actor.scope);
+        let plan = plans::brand(db, scope.brand).await?;
+        match (self.open_coupon(db, &plan).await, &self.batch) {
+            (Err(Error::User(problems)), Some(batch)) => {
+                let begun = tenancy::find::<code::Entity>(scope)
+                    .filter(code::Column::Batch.eq(batch))
+                    .filter(code::Column::CouponId.eq(self.coupon));
+                let begun = begun.one(db).await?.is_some();
+                if begun { Ok(()) } else { Err(Error::User(problems)) }
+            }
+            (open, _) => open.map(drop),
+        }
+    }
+
+    /// The coupon, where the plan and its own standing allow that codes are minted on it.
+    pub(super) async fn open_coupon(&self, db: &impl ConnectionTrait, plan: &brand::Model) -> Result<coupon::Model> {
+        plans::require(plan, self.domain.clock.now())?;
+        minting::open_coupon(self.domain, db, &self.actor.scope, self.coupon).await
+    }
+
     /// Mints rows here, in one transaction.
     async fn insert(&self, rows: &mut [&mut Row]) -> Result<()> {
         let txn = self.domain.db.begin().await?;
@@ -145,7 +164,9 @@ impl Bulk<'_> {
             let Attempt::Refused(refusal) = new_code::attempt(self.domain, &minted, deadline).await else {
                 break;
             };
-            new_code::take_back(self.domain, self.actor, &minted, &refusal).await?;
+            if !new_code::take_back(self.domain, self.actor, &minted, &refusal).await? {
+                break;
+            }
             row.refuse(rejected(&refusal))?;
             if row.text.is_none() && new_code::goes_on(&refusal, refusals, deadline) {
                 row.end = End::Open;

@@ -97,7 +97,8 @@ impl Row {
 
 /// What the rows of a transaction are judged by, held as it is.
 struct Held {
-    coupon: coupon::Model,
+    /// The coupon, or why nothing is minted on it any more.
+    coupon: Result<coupon::Model, Vec<UserError>>,
     affiliates: BTreeMap<AffiliateId, affiliate::Model>,
     members: BTreeSet<AffiliateId>,
     /// By row: what was minted for the batch before.
@@ -107,15 +108,7 @@ struct Held {
 
 /// Mints the rows here; each ends as it would alone.
 pub(super) async fn insert_in_txn(txn: &DatabaseTransaction, bulk: &Bulk<'_>, rows: &mut [&mut Row]) -> Result<()> {
-    let held = match Held::take(txn, bulk, rows).await {
-        Ok(held) => held,
-        Err(Error::User(problems)) => {
-            // The coupon is not open any more.
-            rows.iter_mut().for_each(|row| row.end = End::Refused(problems.clone()));
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+    let held = Held::take(txn, bulk, rows).await?;
     for row in rows {
         match held.insert(txn, bulk, row).await {
             Ok(end) => row.end = end,
@@ -130,11 +123,16 @@ impl Held {
         let scope = &bulk.actor.scope;
         let brand = plans::hold_brand_in_txn(txn, scope.brand).await?;
         minting::hold_coupon(txn, scope, bulk.coupon).await?;
-        let coupon = minting::open_coupon(bulk.domain, txn, scope, bulk.coupon).await?;
+        let coupon = match bulk.open_coupon(txn, &brand).await {
+            Ok(coupon) => Ok(coupon),
+            Err(Error::User(problems)) => Err(problems),
+            Err(error) => return Err(error),
+        };
+        let members_of = coupon.as_ref().ok().map(|coupon| coupon.campaign_id);
         let ids: BTreeSet<AffiliateId> = rows.iter().filter_map(|row| row.affiliate).collect();
         Ok(Self {
             affiliates: hold_affiliates(txn, scope, &ids).await?,
-            members: members(txn, coupon.campaign_id, &ids).await?,
+            members: members(txn, members_of, &ids).await?,
             earlier: earlier(txn, bulk, rows).await?,
             settings: CodeSettings::of(&brand)?,
             coupon,
@@ -144,7 +142,7 @@ impl Held {
     async fn insert(&self, txn: &DatabaseTransaction, bulk: &Bulk<'_>, row: &mut Row) -> Result<End> {
         if let Some(code) = self.earlier.get(&row.number) {
             let same = Some(code.affiliate_id) == row.affiliate
-                && code.coupon_id == self.coupon.id
+                && code.coupon_id == bulk.coupon
                 && code.batch_text == row.text;
             let message = "This row of the batch was minted with other content.";
             return if same {
@@ -153,13 +151,14 @@ impl Held {
                 Err(Error::user(UserErrorCode::Invalid, &[], message))
             };
         }
+        let coupon = self.coupon.as_ref().map_err(|problems| Error::User(problems.clone()))?;
         let affiliate = row.affiliate.and_then(|id| self.affiliates.get(&id));
         let affiliate = affiliate.ok_or_else(|| Error::not_found(&["affiliateId"]))?;
         let is_in = self.members.contains(&affiliate.id);
-        minting::require_fit(Minter::Manager, &self.coupon, affiliate.id, is_in)?;
+        minting::require_fit(Minter::Manager, coupon, affiliate.id, is_in)?;
         minting::require_approved(affiliate)?;
         let new = NewCode {
-            coupon: &self.coupon,
+            coupon,
             affiliate: affiliate.id,
             batch: bulk.batch.as_deref().map(|batch| BatchRow {
                 batch,
@@ -177,7 +176,7 @@ impl Held {
                 .ok_or_else(|| codes::is_taken(text));
         }
         let reserved = &self.settings.reserved_words;
-        let base = generated(&affiliate.name, &self.coupon, reserved);
+        let base = generated(&affiliate.name, coupon, reserved);
         let base = (base.as_str(), row.from);
         let minted = new_code::insert_generated_in_txn(txn, domain, actor, &new, base, reserved).await?;
         let (minted, at) = minted.ok_or_else(codes::none_free)?;
@@ -203,9 +202,12 @@ async fn hold_affiliates(
 /// Which of the affiliates are in a campaign.
 async fn members(
     txn: &DatabaseTransaction,
-    campaign: CampaignId,
+    campaign: Option<CampaignId>,
     ids: &BTreeSet<AffiliateId>,
 ) -> Result<BTreeSet<AffiliateId>> {
+    let Some(campaign) = campaign else {
+        return Ok(BTreeSet::new());
+    };
     let rows = affiliate_campaign::Entity::find()
         .filter(affiliate_campaign::Column::CampaignId.eq(campaign))
         .filter(affiliate_campaign::Column::AffiliateId.is_in(ids.iter().copied()))

@@ -8,7 +8,6 @@ use entity::{
     code::CodeStatus,
     coupon,
     id::{CampaignId, CodeId, CouponId},
-    stripe_operation,
 };
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, Set};
 use uuid::Uuid;
@@ -17,7 +16,7 @@ use super::{
     Attempt, Domain, Refusal, audit,
     codes::{checked, is_taken, rejected},
     drift::Standing,
-    follows, minting,
+    first_try, follows, minting,
     owed::{self, Call},
     plans, refused_codes, taken, tenancy,
 };
@@ -73,9 +72,11 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetCampaignCode) -> Resu
     };
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        let setting = Setting { before, after, had };
-        setting.take_back(domain, actor, operation, &refusal).await?;
+    let setting = Setting { before, after, had };
+    if connected
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+        && setting.take_back(domain, actor, operation, &refusal).await?
+    {
         return Err(rejected(&refusal));
     }
     Ok(campaign)
@@ -99,7 +100,7 @@ pub async fn remove(domain: &Domain, actor: &Actor, id: Option<CampaignId>) -> R
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        owed::refused(domain, operation, &refusal).await?;
+        first_try::refused(domain, operation, &refusal).await?;
     }
     Ok(campaign)
 }
@@ -230,22 +231,25 @@ struct Setting {
 }
 
 impl Setting {
-    /// Undoes what Stripe refused, unless the campaign's code was changed once more meanwhile.
-    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<()> {
+    /// Undoes what Stripe refused, unless the campaign's code was changed once more meanwhile. `false` where a worker has the
+    /// operation by now.
+    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<bool> {
         let Self { before, after, had } = self;
         let (scope, id) = (&actor.scope, after.id);
         let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        if !first_try::take_back_in_txn(&txn, operation).await? {
+            return Ok(false);
+        }
         let row = current(&txn, scope, after.campaign_id).await?;
         let overtaken = follows::creation(&txn, id, operation).await?;
         if let Some(row) = row.filter(|row| row.code == after.code && row.status == after.status && !overtaken) {
             let entry = match before {
                 Some(before) => {
                     let mut change: campaign_code::ActiveModel = row.clone().into();
-                    change.coupon_id = Set(before.coupon_id);
                     change.code = Set(before.code);
                     // Its coupon may have been deleted meanwhile.
                     let there = refused_codes::is_there(&txn, scope, before.coupon_id).await?;
+                    refused_codes::return_to(&mut change, &row, before.coupon_id);
                     change.status = Set(if there { before.status } else { CodeStatus::Inactive });
                     let undone = change.update(&txn).await?;
                     audit::Entry::changed("campaign_code.refused_by_stripe", row.campaign_id, &row, &undone)?
@@ -262,6 +266,6 @@ impl Setting {
             audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         }
         txn.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }

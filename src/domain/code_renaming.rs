@@ -9,7 +9,6 @@ use entity::{
     code_total::{self, ALL_TIME},
     coupon,
     id::CodeId,
-    stripe_operation,
 };
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use super::{
     Attempt, Domain, Refusal, audit, code_settings,
     codes::{checked, creation, find, is_taken},
     drift::{CodeDrift, Standing},
-    follows,
+    first_try, follows,
     minting::{self, Minter},
     owed::{self, Call},
     plans, refused_codes, taken, tenancy,
@@ -33,7 +32,8 @@ use crate::{
 /// off.
 ///
 /// # Errors
-/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired;
+/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired, or it was imported
+/// with terms of its own;
 /// `AFFILIATE_NOT_APPROVED` and `SELF_MINT_DISABLED`; `INVALID` on `code`, also when it has no redemptions left, `TAKEN`,
 /// `LIMIT_EXCEEDED` when an affiliate gives it more than ten texts;
 /// or `STRIPE_REJECTED` with Stripe's reason, and then nothing has changed.
@@ -48,6 +48,7 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         return Ok(row);
     }
     let coupon = minting::check_renaming(domain, domain.db.reader(), minter, scope, &row).await?;
+    require_no_terms(&row)?;
     if let Minter::Affiliate(_) = minter {
         let settings = code_settings::read(domain.db.reader(), scope.brand).await?;
         code_settings::require_free_for_affiliates(&settings, &text)?;
@@ -86,9 +87,11 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
     let entry = audit::Entry::changed("code.renamed", id, &before, &after)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        let renaming = Renaming { before, after, had };
-        renaming.take_back(domain, actor, operation, &refusal).await?;
+    let renaming = Renaming { before, after, had };
+    if connected
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+        && renaming.take_back(domain, actor, operation, &refusal).await?
+    {
         return Err(Error::user(UserErrorCode::StripeRejected, &["code"], refusal.message));
     }
     let code = find(domain, scope, id).await?;
@@ -98,6 +101,16 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
 async fn to_change(txn: &DatabaseTransaction, scope: &Scope, id: CodeId) -> Result<Option<code::Model>> {
     let row = tenancy::find_to_change::<code::Entity>(scope).filter(code::Column::Id.eq(id));
     Ok(row.one(txn).await?)
+}
+
+/// An imported code may have more at Stripe than a new promotion code gets from us.
+fn require_no_terms(code: &code::Model) -> Result<()> {
+    let Some(terms) = &code.own_terms else { return Ok(()) };
+    let message = format!(
+        "The code was made at Stripe with terms of its own ({terms}), which a code of another text would not have. Mint a \
+         new code, and switch this one off."
+    );
+    Err(Error::user(UserErrorCode::Invalid, &["id"], message))
 }
 
 /// How many texts a code may have had when its affiliate gives it another: each stays taken for everybody else.
@@ -140,12 +153,15 @@ struct Renaming {
 }
 
 impl Renaming {
-    /// Undoes what Stripe refused, unless the code was renamed once more meanwhile: then the next one decides.
-    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<()> {
+    /// Undoes what Stripe refused, unless the code was renamed once more meanwhile: then the next one decides. `false`
+    /// where a worker has the operation by now.
+    async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<bool> {
         let Self { before, after, had } = self;
         let (scope, id) = (&actor.scope, after.id);
         let txn = domain.db.begin().await?;
-        stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        if !first_try::take_back_in_txn(&txn, operation).await? {
+            return Ok(false);
+        }
         let row = to_change(&txn, scope, id).await?;
         let overtaken = follows::creation(&txn, id, operation).await?;
         if let Some(row) = row.filter(|row| row.code == after.code && !overtaken) {
@@ -162,6 +178,6 @@ impl Renaming {
             audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         }
         txn.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }

@@ -5,16 +5,15 @@ use entity::{
     code::{self, CodeStatus},
     coupon,
     id::CodeId,
-    stripe_operation,
 };
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, QueryFilter, Select, Set};
 use uuid::Uuid;
 
 use super::{
     Attempt, Domain, Refusal, audit,
     codes::{creation, find},
     drift::{CodeDrift, Standing},
-    follows, minting,
+    first_try, follows, minting,
     owed::{self, Call},
     plans, tenancy,
 };
@@ -33,7 +32,7 @@ pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
     {
-        owed::refused(domain, operation, &refusal).await?;
+        first_try::refused(domain, operation, &refusal).await?;
     }
     Ok(find(domain, &actor.scope, id).await?.unwrap_or(code))
 }
@@ -54,8 +53,8 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     let (code, operation) = set_active(domain, actor, id, Switch::On(&coupon)).await?;
     if let Some(operation) = operation
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+        && take_back(domain, actor, &code, was, operation, &refusal).await?
     {
-        take_back(domain, actor, &code, was, operation, &refusal).await?;
         let field: &[&'static str] = if refusal.param.is_some() { &["id"] } else { &[] };
         return Err(Error::user(UserErrorCode::StripeRejected, field, refusal.message));
     }
@@ -63,7 +62,8 @@ pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
     code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
 }
 
-/// Undoes what Stripe refused, unless the code was switched off and on again meanwhile: then the last one decides.
+/// Undoes what Stripe refused, unless the code was switched off and on again meanwhile: then the last one decides. `false`
+/// where a worker has the operation by now.
 async fn take_back(
     domain: &Domain,
     actor: &Actor,
@@ -71,9 +71,11 @@ async fn take_back(
     was: CodeStatus,
     operation: Uuid,
     refusal: &Refusal,
-) -> Result<()> {
+) -> Result<bool> {
     let txn = domain.db.begin().await?;
-    stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+    if !first_try::take_back_in_txn(&txn, operation).await? {
+        return Ok(false);
+    }
     let row = to_change(&actor.scope, code.id).one(&txn).await?;
     let overtaken = follows::switching_on(&txn, code.id, operation).await?;
     if let Some(row) = row.filter(|row| row.status == code.status && !overtaken) {
@@ -85,7 +87,7 @@ async fn take_back(
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     }
     txn.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 fn to_change(scope: &Scope, id: CodeId) -> Select<code::Entity> {

@@ -111,8 +111,10 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
     let (deadline, mut number, mut refusals) = (new_code::deadline(), 1, 0);
     loop {
         let (minted, at) = insert(domain, actor, &new, given.as_deref(), (&base, number)).await?;
-        if connected && let Attempt::Refused(refusal) = new_code::attempt(domain, &minted, deadline).await {
-            new_code::take_back(domain, actor, &minted, &refusal).await?;
+        if connected
+            && let Attempt::Refused(refusal) = new_code::attempt(domain, &minted, deadline).await
+            && new_code::take_back(domain, actor, &minted, &refusal).await?
+        {
             if given.is_some() || !new_code::goes_on(&refusal, refusals, deadline) {
                 return Err(rejected(&refusal));
             }

@@ -2,8 +2,8 @@
 //!
 //! **Invariant.** The discount never changes. Deleting is a mark: codes keep attributing.
 
-use entity::{coupon, id::CouponId, stripe_operation};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set};
+use entity::{coupon, id::CouponId};
+use sea_orm::{ActiveModelTrait, ColumnTrait, QueryFilter, Select, Set};
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     coupon_terms::MAX_NAME,
     coupons::{find, rejected},
     drift::{self, CouponDrift},
-    follows, live_codes,
+    first_try, follows, live_codes,
     owed::{self, Call},
     tenancy,
 };
@@ -84,23 +84,26 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     txn.commit().await?;
     if let Some(operation) = owed.filter(|_| connected)
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+        && take_back(domain, actor, operation, (before, &after), &refusal).await?
     {
-        take_back(domain, actor, operation, (before, after), &refusal).await?;
         return Err(rejected(&refusal));
     }
     Ok(find(domain.db.reader(), scope, id).await?.unwrap_or(after))
 }
 
-/// Undoes a change that Stripe refused, but for what somebody else has changed once more meanwhile.
+/// Undoes a change that Stripe refused, but for what somebody else has changed once more meanwhile. `false` where a worker
+/// has the operation by now.
 async fn take_back(
     domain: &Domain,
     actor: &Actor,
     operation: Uuid,
-    (before, after): (coupon::Model, coupon::Model),
+    (before, after): (coupon::Model, &coupon::Model),
     refusal: &Refusal,
-) -> Result<()> {
+) -> Result<bool> {
     let txn = domain.db.begin().await?;
-    stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+    if !first_try::take_back_in_txn(&txn, operation).await? {
+        return Ok(false);
+    }
     if let Some(row) = to_change(&actor.scope, after.id).one(&txn).await? {
         let mut undo: coupon::ActiveModel = row.clone().into();
         if row.name == after.name && !follows::naming(&txn, after.id, operation).await? {
@@ -124,7 +127,7 @@ async fn take_back(
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     }
     txn.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Deletes a coupon with its codes; what was redeemed keeps attributing. Stripe follows as soon as it can. Answered with
@@ -153,7 +156,7 @@ pub async fn delete(domain: &Domain, actor: &Actor, id: CouponId, expected: Opti
     let operation = owed::owe_in_txn(&txn, domain, scope, &Call::DeleteCoupon { id }, connected).await?;
     txn.commit().await?;
     if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        owed::refused(domain, operation, &refusal).await?;
+        first_try::refused(domain, operation, &refusal).await?;
     }
     Ok(ended.live)
 }

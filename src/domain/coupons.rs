@@ -17,6 +17,7 @@ pub use super::coupon_terms::{CreateCoupon, DiscountInput};
 use super::{
     Attempt, Domain, Refusal, affiliates, audit, campaigns,
     coupon_terms::Terms,
+    first_try,
     owed::{self, Call},
     page::{self, Order, Page, PageArgs},
     plans, tenancy,
@@ -143,8 +144,10 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
     let entry = audit::Entry::created("coupon.created", coupon.id, &coupon)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
-        undo_creation(domain, actor, operation, &coupon, &refusal).await?;
+    if connected
+        && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
+        && undo_creation(domain, actor, operation, &coupon, &refusal).await?
+    {
         return Err(rejected(&refusal));
     }
     reread(domain, scope, coupon.id).await
@@ -188,16 +191,20 @@ fn creation(coupon: &coupon::Model) -> Call {
     }
 }
 
-/// Takes back a coupon that Stripe refused, unless somebody already minted on it.
+/// Takes back a coupon that Stripe refused, unless somebody already minted on it. `false` where a worker has the operation
+/// by now.
 async fn undo_creation(
     domain: &Domain,
     actor: &Actor,
     operation: Uuid,
     coupon: &coupon::Model,
     refusal: &Refusal,
-) -> Result<()> {
+) -> Result<bool> {
     let id = coupon.id;
     let txn = domain.db.begin().await?;
+    if !first_try::is_held_in_txn(&txn, operation).await? {
+        return Ok(false);
+    }
     // Held before the look, so that nobody mints on it between that and its end.
     let row = tenancy::find_to_change::<coupon::Entity>(&actor.scope).filter(coupon::Column::Id.eq(id));
     row.one(&txn).await?;
@@ -211,7 +218,7 @@ async fn undo_creation(
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     }
     txn.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Stripe's refusal, on the field of ours that it is about.

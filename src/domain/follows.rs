@@ -17,6 +17,25 @@ fn after(operation: Uuid) -> Select<Entity> {
         .filter(Column::Id.gt(operation))
 }
 
+/// Whether anything was owed for a code after an operation, and be it done by now.
+pub(super) async fn anything(db: &impl ConnectionTrait, code: CodeId, operation: Uuid) -> Result<bool> {
+    let later = Entity::find()
+        .filter(Column::CodeId.eq(code))
+        .filter(Column::Id.gt(operation));
+    Ok(later.one(db).await?.is_some())
+}
+
+/// Whether there is something to come, and it is only that older promotion codes of a code end.
+pub async fn endings_alone(db: &impl ConnectionTrait, code: CodeId, operation: Uuid) -> Result<bool> {
+    let later = after(operation).filter(Column::CodeId.eq(code)).all(db).await?;
+    for row in &later {
+        if !matches!(serde_json::from_str(&row.params)?, Call::RetirePromotionCode { .. }) {
+            return Ok(false);
+        }
+    }
+    Ok(!later.is_empty())
+}
+
 /// Whether a code is to be made under another text.
 pub(super) async fn creation(db: &impl ConnectionTrait, code: CodeId, operation: Uuid) -> Result<bool> {
     let later = after(operation)

@@ -9,11 +9,11 @@ use entity::{
     id::{AffiliateId, CodeId},
     stripe_operation,
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, sea_query::LockType};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::{Attempt, Domain, Refusal, audit, code_text, codes::creation, owed, taken};
+use super::{Attempt, Domain, Refusal, audit, code_text, codes::creation, first_try, follows, owed, taken};
 use crate::{auth::Actor, error::Result};
 
 /// How many texts are tried for a generated code before giving up.
@@ -72,6 +72,7 @@ pub(super) async fn insert_in_txn(
         stripe_reason: None,
         stripe_seen_at: None,
         stripe_made_at: None,
+        own_terms: None,
         batch: new.batch.map(|of| of.batch.to_owned()),
         batch_row: new.batch.map(|of| of.row),
         batch_text: new.batch.and_then(|of| of.text).map(str::to_owned),
@@ -119,20 +120,28 @@ pub(super) async fn insert_generated_in_txn(
     Ok(None)
 }
 
-/// Takes back a code that Stripe refused.
-pub(super) async fn take_back(domain: &Domain, actor: &Actor, minted: &Minted, refusal: &Refusal) -> Result<()> {
-    let id = minted.code.id;
+/// Takes back a code that Stripe refused; whether it did. What somebody has changed since stays, and so does what a worker
+/// has by now: that ends as it does where nobody waits.
+pub(super) async fn take_back(domain: &Domain, actor: &Actor, minted: &Minted, refusal: &Refusal) -> Result<bool> {
+    let (id, operation) = (minted.code.id, minted.operation);
     let txn = domain.db.begin().await?;
-    // With what followed meanwhile: somebody may have switched it off.
-    let owed = stripe_operation::Entity::delete_many().filter(stripe_operation::Column::CodeId.eq(id));
-    owed.exec(&txn).await?;
+    if !first_try::is_held_in_txn(&txn, operation).await? {
+        return Ok(false);
+    }
+    let row = code::Entity::find_by_id(id).lock(LockType::Update).one(&txn).await?;
+    if row.as_ref() != Some(&minted.code) || follows::anything(&txn, id, operation).await? {
+        txn.rollback().await?;
+        owed::leave_to_worker(domain, vec![operation]).await?;
+        return Ok(false);
+    }
+    stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
     taken::release_in_txn(&txn, id).await?;
     code::Entity::delete_by_id(id).exec(&txn).await?;
     let entry = audit::Entry::removed("code.refused_by_stripe", id, &minted.code)?;
     let entry = entry.with("reason", refusal.message.clone());
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 /// When a mutation that begins to ask Stripe now has waited long enough, for all that it tries.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use entity::{
     id::{AffiliateId, BrandId, CodeId, CouponId},
     stripe_operation::{self, OperationKind, OperationStatus},
@@ -17,11 +17,8 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Domain, Refusal};
+use super::{Domain, first_try};
 use crate::{auth::Scope, clock::Clock, error::Result};
-
-/// How long the first try, made by the mutation itself, keeps the workers off.
-const FIRST_TRY: TimeDelta = TimeDelta::seconds(15);
 
 /// The parameters of a call (<https://docs.stripe.com/api/coupons>, <https://docs.stripe.com/api/promotion_codes>).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,8 +113,7 @@ pub(super) async fn owe_in_txn(
     call: &Call,
     connected: bool,
 ) -> Result<Uuid> {
-    let leased_until = connected.then(|| domain.clock.now() + FIRST_TRY);
-    insert_in_txn(txn, &domain.clock, scope, call, status(connected), leased_until).await
+    insert_in_txn(txn, &domain.clock, scope, call, status(connected), connected).await
 }
 
 /// The same for a call that is left to the worker from the first try on.
@@ -128,7 +124,7 @@ pub async fn owe_to_worker_in_txn(
     call: &Call,
     connected: bool,
 ) -> Result<Uuid> {
-    insert_in_txn(txn, clock, scope, call, status(connected), None).await
+    insert_in_txn(txn, clock, scope, call, status(connected), false).await
 }
 
 fn status(connected: bool) -> OperationStatus {
@@ -145,7 +141,7 @@ async fn insert_in_txn(
     scope: &Scope,
     call: &Call,
     status: OperationStatus,
-    leased_until: Option<DateTime<Utc>>,
+    tried_first: bool,
 ) -> Result<Uuid> {
     let now = clock.now();
     let (coupon_id, code_id) = call.concerns();
@@ -161,7 +157,7 @@ async fn insert_in_txn(
         status,
         attempts: 0,
         next_attempt_at: now,
-        leased_until,
+        leased_until: tried_first.then(|| first_try::lease(now)),
         last_error: None,
         key_generation: 0,
         created_at: now,
@@ -294,14 +290,6 @@ pub fn by_object<K: Ord>(
         }
     }
     objects
-}
-
-/// Records that Stripe refused an operation whose change stays: the reason is shown, nothing is undone.
-pub(super) async fn refused(domain: &Domain, operation: Uuid, refusal: &Refusal) -> Result<()> {
-    let txn = domain.db.begin().await?;
-    fail_in_txn(&txn, operation, &refusal.message).await?;
-    txn.commit().await?;
-    Ok(())
 }
 
 /// Whether Stripe refused to make a code, the last time it was asked.

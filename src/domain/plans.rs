@@ -35,7 +35,12 @@ pub(super) async fn brand(db: &impl ConnectionTrait, id: BrandId) -> Result<bran
 
 /// Refuses when the brand's plan does not include coupons and codes.
 pub async fn require_coupons(db: &impl ConnectionTrait, brand: BrandId, now: DateTime<Utc>) -> Result<()> {
-    if allows_coupons(&self::brand(db, brand).await?, now) {
+    require(&self::brand(db, brand).await?, now)
+}
+
+/// The same of a brand that was read.
+pub(super) fn require(brand: &brand::Model, now: DateTime<Utc>) -> Result<()> {
+    if allows_coupons(brand, now) {
         return Ok(());
     }
     let message = "Coupons and codes need the GROWTH tier or a running trial.";

@@ -4,7 +4,7 @@
 
 use entity::{
     campaign_code,
-    code::{self, CodeStatus},
+    code::{self, CodeStatus, StripeReason},
     coupon,
     id::{CodeId, CouponId},
     promotion_code,
@@ -93,7 +93,7 @@ async fn campaigns_code(
     let scope = Actor::worker(operation.brand_id, operation.livemode).scope;
     match last_made(txn, operation, id).await? {
         Some((coupon, text)) if is_there(txn, &scope, coupon).await? => {
-            change.coupon_id = Set(coupon);
+            return_to(&mut change, &before, coupon);
             change.code = Set(text);
         }
         _ => change.status = Set(CodeStatus::Inactive),
@@ -101,6 +101,16 @@ async fn campaigns_code(
     let after = change.update(txn).await?;
     let campaign = after.campaign_id;
     audit::Entry::changed("campaign_code.refused_by_stripe", campaign, &before, &after).map(Some)
+}
+
+/// Gives a code its former coupon again. It has not ended with the one that it was to move to, if that is gone: how it is on
+/// the former one is not known any more, until Stripe tells.
+pub(super) fn return_to(change: &mut campaign_code::ActiveModel, row: &campaign_code::Model, coupon: CouponId) {
+    change.coupon_id = Set(coupon);
+    if coupon != row.coupon_id && row.stripe_reason == Some(StripeReason::CouponDeleted) {
+        change.stripe_active = Set(None);
+        change.stripe_reason = Set(None);
+    }
 }
 
 /// Whether a coupon's codes can be redeemed: with it they have ended.

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     Attempt, Domain, audit,
     code_renaming::redemptions_left,
-    codes,
+    codes, first_try,
     owed::{self, Call},
     tenancy,
 };
@@ -68,7 +68,7 @@ pub async fn repair(domain: &Domain, actor: &Actor, repair: &Repair) -> Result<R
         Attempt::Done => Repaired::Done,
         Attempt::Pending => Repaired::Owed,
         Attempt::Refused(refusal) => {
-            owed::refused(domain, operation, &refusal).await?;
+            first_try::refused(domain, operation, &refusal).await?;
             Repaired::Not(refusal.message)
         }
     })
@@ -97,10 +97,14 @@ async fn call(
                 return Ok(Err("a campaign's code is not made anew: give the campaign another"));
             };
             let coupon = coupon_of(txn, scope, code.coupon_id).await?;
-            match (code.status, coupon.stripe_gone || coupon.deleted_at.is_some()) {
-                (CodeStatus::Inactive, _) => Err(CHANGED),
-                (_, true) => Err("its coupon is deleted"),
-                (_, false) => match redemptions_left(txn, &coupon, *id).await {
+            let coupon_gone = coupon.stripe_gone || coupon.deleted_at.is_some();
+            match code.status {
+                CodeStatus::Inactive => Err(CHANGED),
+                _ if coupon_gone => Err("its coupon is deleted"),
+                _ if code.own_terms.is_some() => {
+                    Err("it had terms of its own at Stripe, which a new promotion code would not have")
+                }
+                CodeStatus::Active => match redemptions_left(txn, &coupon, *id).await {
                     Ok(left) => Ok((codes::creation(&code, left), id.to_string())),
                     Err(Error::User(_)) => Err("it has been redeemed as often as its coupon allows"),
                     Err(error) => return Err(error),

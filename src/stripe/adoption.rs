@@ -1,6 +1,6 @@
 //! Reads promotion codes that Stripe has already, with their coupons, so that they can be adopted.
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use entity::{coupon::CouponDuration, id::CampaignId};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     client::Stripe,
+    drift::told,
     facts::{Request, seconds, text},
 };
 use crate::{
@@ -41,20 +42,27 @@ pub async fn read(
     named: &Named,
     campaign: CampaignId,
     affiliate: &str,
+    now: DateTime<Utc>,
 ) -> Result<Adopt, String> {
-    let code = match named {
+    let mut code = match named {
         Named::Id(id) => fetch(stripe, way, &Request::PromotionCode(id.clone())).await?,
         Named::Text(text) => by_text(stripe, way, text).await?,
     };
     let coupon = [&code["promotion"]["coupon"], &code["coupon"]["id"], &code["coupon"]];
     let coupon = coupon.into_iter().find_map(text).ok_or("it has no coupon")?;
     let coupon = fetch(stripe, way, &Request::Coupon(coupon)).await?;
+    // The newest shape only names it, and it may be the coupon that is over.
+    code["coupon"] = coupon.clone();
+    let at_stripe = told::code(&code, now.timestamp())
+        .ok_or("it does not say whether it is active")?
+        .at_stripe;
     Ok(Adopt {
         campaign,
         affiliate: affiliate.to_owned(),
         stripe_id: text(&code["id"]).ok_or("it has no id")?,
         text: text(&code["code"]).ok_or("it has no text")?,
-        active: code["active"] == true,
+        at_stripe,
+        own_terms: own_terms(&code),
         coupon: terms(&coupon)?,
     })
 }
@@ -79,6 +87,21 @@ async fn by_text(stripe: &Stripe, way: &Way, code: &str) -> Result<Value, String
     }
     let found = active.first().copied().or(codes.first()).cloned();
     found.ok_or_else(|| "Stripe has no promotion code of this text".to_owned())
+}
+
+/// What a promotion code has of its own, as Stripe calls it (<https://docs.stripe.com/api/promotion_codes/object>).
+fn own_terms(code: &Value) -> Option<String> {
+    let restrictions = &code["restrictions"];
+    let restricted = restrictions["first_time_transaction"] == true
+        || !restrictions["minimum_amount"].is_null()
+        || restrictions["currency_options"]
+            .as_object()
+            .is_some_and(|options| !options.is_empty());
+    let given = |name: &str| !code[name].is_null();
+    let own = ["max_redemptions", "expires_at", "customer", "customer_account"];
+    let mut own: Vec<&str> = own.into_iter().filter(|name| given(name)).collect();
+    own.extend(restricted.then_some("restrictions"));
+    (!own.is_empty()).then(|| own.join(", "))
 }
 
 /// A coupon's terms, where we can say the same of one of ours.

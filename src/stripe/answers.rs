@@ -112,6 +112,11 @@ impl Refused {
         }
     }
 
+    /// Stripe does not have the object. A 404 without that word is none of Stripe's: a proxy's page, another address.
+    pub fn is_missing(&self) -> bool {
+        self.status == 404 && self.code == "resource_missing" && self.of_the_key().is_none()
+    }
+
     /// Another object has the id, or another active code the text.
     pub(super) fn is_taken(&self) -> bool {
         self.code == "resource_already_exists" || self.message.contains("already exists")

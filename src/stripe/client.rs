@@ -135,7 +135,7 @@ impl Stripe {
         let get = RequestBuilder::new(StripeMethod::Get, request.path()).query(&request.query());
         match self.send::<Value>(way, &get, None).await {
             Ok(value) => Ok(Some(miniserde::json::to_string(&value))),
-            Err(CallError::Refused(refused)) if refused.status == 404 => Ok(None),
+            Err(CallError::Refused(refused)) if refused.is_missing() => Ok(None),
             Err(error) => Err(error),
         }
     }

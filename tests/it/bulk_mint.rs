@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use entity::brand::Tier;
 use futures_util::future::join_all;
 use rekomi::auth::{Role, jwt::Mode};
 use sea_orm::ConnectionTrait;
 
-use crate::support::*;
+use crate::{support::*, switching::set_plan};
 
 const MINT: &str = "bulkMintAffiliateCodes";
 const RESULTS: &str = "results { index
@@ -216,6 +217,41 @@ both! {
         assert_eq!(told(&results(&max, another).await), ["TAKEN rows.0.code", "BOB20-2"]);
         assert_eq!(before.count("affiliate_code") + 2, app.everything().await.count("affiliate_code"));
         all_at_stripe(app, 5).await;
+    }
+
+    async fn a_batch_that_is_sent_again_is_answered_when_nothing_can_be_minted_any_more(app: &TestApp) {
+        let (stage, max) = (app.stage().await, app.max());
+        let mut rows = vec![row(&stage.bob, "BOB-1"), json!({ "affiliateId": stage.sarah })];
+        let input = |rows: &[Value], batch: &str| json!({ "couponId": stage.coupon, "batch": batch, "rows": rows });
+        let minted = results(&max, input(&rows, "spring")).await;
+        rows.push(row(&stage.bob, "BOB-2"));
+        max.make("updateCampaignCoupon", "campaignCoupon", "id", json!({ "id": stage.coupon, "archived": true })).await;
+        let before = app.state().await;
+        let again = results(&max, input(&rows, "spring")).await;
+        assert_eq!(ids(&again[..2]), ids(&minted));
+        assert_eq!(told(&again)[2], "INVALID couponId");
+        // What was begun with nothing is refused as a whole.
+        for batch in [input(&rows, "autumn"), json!({ "couponId": stage.coupon, "rows": rows })] {
+            assert_eq!(client::mistakes(&max.mutate(MINT, RESULTS, batch).await), [mistake("INVALID", "couponId")]);
+        }
+        assert_eq!(app.state().await, before);
+
+        max.make("updateCampaignCoupon", "campaignCoupon", "id", json!({ "id": stage.coupon, "archived": false })).await;
+        set_plan(app, Tier::Starter, 0).await;
+        let before = app.state().await;
+        let again = results(&max, input(&rows, "spring")).await;
+        assert_eq!(ids(&again[..2]), ids(&minted));
+        assert_eq!(told(&again)[2], "PLAN_TIER_REQUIRED rows.2");
+        assert_eq!(app.state().await, before);
+        set_plan(app, Tier::Growth, 0).await;
+        let made = results(&max, input(&rows, "spring")).await;
+        assert_eq!((ids(&made[..2]), told(&made)[2].as_str()), (ids(&minted), "BOB-2"));
+
+        max.mutate("deleteCampaignCoupon", "deletedId", json!({ "id": stage.coupon })).await;
+        rows.push(row(&stage.bob, "BOB-3"));
+        let again = results(&max, input(&rows, "spring")).await;
+        assert_eq!(ids(&again[..3]), ids(&made));
+        assert_eq!(told(&again)[3], "NOT_FOUND couponId");
     }
 
     async fn without_a_name_what_is_sent_again_is_minted_again(app: &TestApp) {

@@ -1,7 +1,9 @@
 //! The code that a campaign's affiliates share: setting, changing and ending it, and what its sales count for.
 
 use chrono::TimeDelta;
+use entity::campaign_code;
 use rekomi::auth::{Role, jwt::Mode};
+use sea_orm::EntityTrait;
 
 use crate::support::*;
 
@@ -243,6 +245,22 @@ both! {
         set(app, &stage, &half, "SPRING").await;
         settled(app, &stage).await;
         assert_eq!(live(app), on("SPRING", &half));
+    }
+
+    async fn what_was_told_of_another_coupon_goes_when_the_code_returns_from_it(app: &TestApp) {
+        let stage = app.stage().await;
+        let other = app.max().coupon(&stage.campaign, CouponSpec::default()).await;
+        set(app, &stage, &stage.coupon, "SPRING").await;
+        app.standin.fault(Fault::new(FaultKind::DropBefore).on_path("/v1/promotion_codes").always());
+        set(app, &stage, &other, "AUTUMN").await;
+        let gone = app.acme.stripe.delete_coupon(&other, Shape::Endive).unwrap();
+        app.deliver(&[gone]).await;
+        app.standin.clear_faults();
+        let campaign = settled(app, &stage).await;
+        assert_eq!((&campaign["campaignCode"], &campaign["campaignCodeSync"]["status"]), (&json!("SPRING"), &json!("FAILED")));
+        assert_eq!(live(app), on("SPRING", &stage.coupon));
+        let row = campaign_code::Entity::find().one(app.db()).await.unwrap().unwrap();
+        assert_eq!((row.coupon_id.to_string(), row.stripe_active, row.stripe_reason), (stage.coupon, None, None));
     }
 
     async fn of_many_that_are_set_at_once_one_is_left(app: &TestApp) {

@@ -17,7 +17,7 @@ use crate::support::{app::Brand, cast::set_stage, *};
 const EVENTS: u64 = 60;
 
 /// A brand with a test key, which Stripe answers 25 times a second.
-async fn hooli(app: &TestApp) -> Brand {
+pub async fn hooli(app: &TestApp) -> Brand {
     let input = BrandInput {
         name: Some("Hooli".to_owned()),
         slug: Some("hooli".to_owned()),

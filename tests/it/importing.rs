@@ -1,5 +1,9 @@
 //! `rekomi import-codes`: promotion codes that Stripe has already become affiliates' codes.
 
+use chrono::TimeDelta;
+use entity::{code, coupon, promotion_code};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
 use crate::{
     reconcile::reconcile,
     renaming::{live, rename, settled},
@@ -227,6 +231,124 @@ both! {
             "ACQUISITION PENDING bob PODCAST-2 4375 USD, commission 875",
             "ACQUISITION PENDING bob THEIRS 4000 USD, commission 800",
         ]);
+    }
+
+    async fn what_a_code_has_of_its_own_is_not_lost_by_another_text(app: &TestApp) {
+        let stage = app.stage().await;
+        old_code(app, "PLAIN");
+        let terms = [
+            ("max_redemptions=5", "max_redemptions"),
+            ("expires_at=1900000000", "expires_at"),
+            ("customer=cus_1", "customer"),
+            ("restrictions[first_time_transaction]=true", "restrictions"),
+            ("restrictions[minimum_amount]=5000&restrictions[minimum_amount_currency]=usd", "restrictions"),
+            ("max_redemptions=5&expires_at=1900000000", "max_redemptions, expires_at"),
+        ];
+        let mut csv = format!("code,affiliate\nPLAIN,{}\n", stage.sarah);
+        for (number, (form, _)) in terms.iter().enumerate() {
+            let form = format!("promotion[type]=coupon&promotion[coupon]=old&code=OWN-{number}&{form}");
+            app.acme.stripe.make_code(&form, Shape::Endive).unwrap();
+            csv.push_str(&format!("OWN-{number},{}\n", stage.sarah));
+        }
+        let (clean, told) = Import::new(app, &stage.campaign).run(&csv, &[]);
+        assert!(clean, "{told:?}");
+        rename(app, told[0]["id"].as_str().unwrap(), "PLAIN-2").await;
+        let (before, writes) = (app.everything().await, app.writes());
+        for (line, (_, names)) in told[1..].iter().zip(terms) {
+            let input = json!({ "id": line["id"], "code": "ANOTHER" });
+            let answer = app.max().mutate("renameAffiliateCode", "affiliateCode { id }", input).await;
+            let message = format!(
+                "The code was made at Stripe with terms of its own ({names}), which a code of another text would not have. Mint \
+                 a new code, and switch this one off."
+            );
+            assert_eq!(answer["userErrors"], json!([{ "code": "INVALID", "field": ["id"], "message": message }]));
+        }
+        assert_eq!((app.everything().await, app.writes()), (before, writes));
+    }
+
+    async fn what_stripe_does_not_have_any_more_is_not_made_anew_without_its_own_terms(app: &TestApp) {
+        let stage = app.stage().await;
+        app.acme.stripe.make_coupon("id=old&percent_off=10&duration=once", Shape::Endive).unwrap();
+        let form = "promotion[type]=coupon&promotion[coupon]=old&code=FIVE&max_redemptions=5";
+        let made = app.acme.stripe.make_code(form, Shape::Endive).unwrap();
+        let id = made["data"]["object"]["id"].as_str().unwrap();
+        Import::new(app, &stage.campaign).run(&format!("code,affiliate\nFIVE,{}\n", stage.sarah), &[]);
+        let lost = code::ActiveModel { stripe_id: Set(Some("promo_lost".to_owned())), ..Default::default() };
+        let known = promotion_code::ActiveModel { stripe_id: Set("promo_lost".to_owned()), ..Default::default() };
+        let txn = app.instance.app.db.begin().await.unwrap();
+        code::Entity::update_many().set(lost).filter(code::Column::Code.eq("FIVE")).exec(&txn).await.unwrap();
+        let rows = promotion_code::Entity::update_many().set(known);
+        rows.filter(promotion_code::Column::Code.eq("FIVE")).exec(&txn).await.unwrap();
+        txn.commit().await.unwrap();
+        app.acme.stripe.switch(id, false, Shape::Endive).unwrap();
+        let (clean, told) = reconcile(app, &["--repair"]).await;
+        assert!(!clean, "{told:?}");
+        assert!(told.iter().any(|line| line.contains("terms of its own")), "{told:?}");
+        assert_eq!(live(app), ["SARAH20"]);
+    }
+
+    async fn a_code_that_is_over_says_why(app: &TestApp) {
+        let stage = app.stage().await;
+        let stripe = &app.acme.stripe;
+        stripe.make_coupon("id=old&percent_off=10&duration=once", Shape::Endive).unwrap();
+        stripe.make_coupon("id=few&percent_off=10&duration=once&max_redemptions=1", Shape::Endive).unwrap();
+        let soon = app.now().timestamp() + 60;
+        let mut csv = "code,affiliate\n".to_owned();
+        for (text, form) in [
+            ("BEFORE", "old&max_redemptions=1"),
+            ("SHORT", &format!("old&expires_at={soon}")),
+            ("FEW", "few"),
+            ("AFTER", "old&max_redemptions=1"),
+            ("LATER", &format!("old&expires_at={}", soon + 600)),
+        ] {
+            stripe.make_code(&format!("promotion[type]=coupon&code={text}&promotion[coupon]={form}"), Shape::Endive).unwrap();
+            csv.push_str(&format!("{text},{}\n", stage.sarah));
+        }
+        stripe.redeem(&app.promo("BEFORE").promotion_code_id);
+        stripe.redeem(&app.promo("FEW").promotion_code_id);
+        app.pass(TimeDelta::minutes(2));
+        let (clean, told) = Import::new(app, &stage.campaign).run(&csv, &[]);
+        assert!(clean, "{told:?}");
+        stripe.redeem(&app.promo("AFTER").promotion_code_id);
+        app.pass(TimeDelta::minutes(20));
+        let events = ["AFTER", "LATER"].map(|text| {
+            stripe.promotion_code_updated(&app.promo(text).promotion_code_id, Shape::Endive).unwrap()
+        });
+        app.deliver(&events).await;
+        let codes = app.ana().query("{ affiliateCodes { nodes { code status inactiveReason stripeSync { drift } } } }").await;
+        let codes = codes["affiliateCodes"]["nodes"].as_array().unwrap()[1..].to_vec();
+        let over = |text: &str, why: &str| json!({ "code": text, "status": "INACTIVE", "inactiveReason": why, "stripeSync": { "drift": null } });
+        assert_eq!(codes, [
+            over("BEFORE", "FULLY_REDEEMED"),
+            over("SHORT", "EXPIRED"),
+            over("FEW", "FULLY_REDEEMED"),
+            over("AFTER", "FULLY_REDEEMED"),
+            over("LATER", "EXPIRED"),
+        ]);
+    }
+
+    async fn two_imports_at_once_end_as_one(app: &TestApp) {
+        let stage = app.stage().await;
+        let texts: Vec<String> = (0..8).map(|number| format!("OLD-{number}")).collect();
+        let mut csv = "code,affiliate\n".to_owned();
+        for text in &texts {
+            old_code(app, text);
+            csv.push_str(&format!("{text},{}\n", stage.sarah));
+        }
+        let runs = (0..3).map(|_| {
+            let (import, csv) = (Import::new(app, &stage.campaign), csv.clone());
+            std::thread::spawn(move || import.run(&csv, &[]))
+        });
+        let runs: Vec<_> = runs.collect();
+        let mut results = Vec::new();
+        for run in runs {
+            let (clean, told) = tokio::task::spawn_blocking(move || run.join().unwrap()).await.unwrap();
+            assert!(clean, "{told:?}");
+            results.extend(told.into_iter().map(|line| line["result"].as_str().unwrap().to_owned()));
+        }
+        let count = |what: &str| results.iter().filter(|result| *result == what).count();
+        assert_eq!((count("imported"), count("unchanged")), (8, 16));
+        assert_eq!((app.count::<code::Entity>().await, app.count::<coupon::Entity>().await), (9, 2));
     }
 
     async fn a_wrong_flag_or_file_changes_nothing(app: &TestApp) {

@@ -1,16 +1,22 @@
 //! What is owed to Stripe, brand by brand: one whose Stripe hangs holds up no other, and an outage is made good soon.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
 use entity::{
     id::{CodeId, CouponId},
     stripe_operation::{self, OperationKind, OperationStatus},
 };
-use rekomi::domain::owed::Call;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter};
+use rekomi::{auth::Role, domain::owed::Call};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Set};
 
-use crate::support::*;
+use crate::{
+    floods::hooli,
+    support::{cast::set_stage, *},
+};
+
+/// How many calls are owed with a test key, which Stripe answers 25 times a second.
+const TESTED: usize = 400;
 
 /// Owes Stripe so many promotion codes, as nobody waits for: their codes are not there, so that nothing else is looked at.
 async fn owe(app: &TestApp, brand: &Brand, coupon: &str, count: usize) {
@@ -29,7 +35,7 @@ async fn owe(app: &TestApp, brand: &Brand, coupon: &str, count: usize) {
         let row = stripe_operation::Model {
             id: app.clock.new_id(),
             brand_id: brand.id,
-            livemode: true,
+            livemode: brand.stripe.is_live(),
             kind: OperationKind::CreatePromotionCode,
             coupon_id: coupon,
             code_id: Some(id),
@@ -65,6 +71,24 @@ async fn coupon_of_globex(app: &TestApp) -> String {
     let owner = app.globex_owner();
     let campaign = owner.campaign(CampaignSpec::default()).await;
     owner.coupon(&campaign, CouponSpec::default()).await
+}
+
+/// Leaves all that is owed as a long outage does: each has failed often, all in the same second.
+async fn tire(app: &TestApp) {
+    let pending =
+        stripe_operation::Entity::find().filter(stripe_operation::Column::Status.eq(OperationStatus::Pending));
+    let txn = app.instance.app.db.begin().await.unwrap();
+    for (number, operation) in (0..).zip(pending.all(&txn).await.unwrap()) {
+        let row = stripe_operation::ActiveModel {
+            id: Set(operation.id),
+            attempts: Set(9),
+            last_error: Set(Some("no connection".to_owned())),
+            next_attempt_at: Set(app.now() + TimeDelta::milliseconds(30_000 - number * 17 % 7_500)),
+            ..Default::default()
+        };
+        row.update(&txn).await.unwrap();
+    }
+    txn.commit().await.unwrap();
 }
 
 both! {
@@ -113,6 +137,40 @@ both! {
         texts.sort();
         texts.dedup();
         assert_eq!(texts.len(), 301, "none twice");
+    }
+
+    async fn an_outage_of_several_brands_is_made_good_within_a_minute_at_the_rate_of_a_test_key(app: &TestApp) {
+        let hooli = hooli(app).await;
+        let owner = app.caller(app.token_of(&hooli, Role::Owner, None, None));
+        let (stage, tested) = (app.stage().await, set_stage(&owner, CampaignSpec::default(), CouponSpec::default()).await);
+        let globex = coupon_of_globex(app).await;
+        let brands = [(&app.acme, &stage.coupon, 150), (&app.globex, &globex, 150), (&hooli, &tested.coupon, TESTED)];
+        for (brand, coupon, count) in brands {
+            owe(app, brand, coupon, count).await;
+        }
+        tire(app).await;
+        // The shortest of their pauses, which nobody can be spared.
+        let (restored, start) = (app.now(), tokio::time::Instant::now());
+        app.pass(TimeDelta::milliseconds(22_500));
+        let left = Duration::from_millis(60_000 - 22_500);
+        eventually("everything is made good", async || {
+            let passed = TimeDelta::milliseconds(22_500) + TimeDelta::from_std(start.elapsed()).unwrap();
+            app.reach(restored + passed);
+            app.instance.app.operations.run_due().await.unwrap();
+            let mut pending = 0;
+            for (brand, ..) in brands {
+                pending += owed(app, brand).await;
+            }
+            (pending == 0).then_some(())
+        })
+        .await;
+        assert!(start.elapsed() < left, "{:?}", start.elapsed());
+        for (brand, _, count) in brands {
+            let made = brand.stripe.all("promotion_code");
+            let texts: BTreeSet<String> = made.iter().map(|code| code["code"].to_string()).collect();
+            let staged = usize::from(!std::ptr::eq(brand, &app.globex));
+            assert_eq!((made.len(), texts.len()), (count + staged, count + staged), "{}", brand.slug);
+        }
     }
 
     async fn what_must_come_after_something_else_is_not_taken_up_before_it(app: &TestApp) {

@@ -57,6 +57,7 @@ mod inbox_cli;
 mod inbox_metrics;
 mod joins;
 mod lanes;
+mod late_answers;
 mod layers;
 mod live;
 mod live_codes;

@@ -23,7 +23,7 @@ async fn mistakes(app: &TestApp, input: Value) -> Vec<(String, String)> {
     app.max().mistakes("mintAffiliateCode", "affiliateCode", input).await
 }
 
-async fn set_plan(app: &TestApp, tier: Tier, trial_days: i32) {
+pub(crate) async fn set_plan(app: &TestApp, tier: Tier, trial_days: i32) {
     let plan = BrandInput {
         tier: Some(tier),
         trial_days: Some(trial_days),

@@ -13,7 +13,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::{Operations, Outcome, Try};
 use crate::{
     directory::{Name, Way},
-    domain::owed::{Call, same_object},
+    domain::{
+        follows,
+        owed::{Call, same_object},
+    },
     error::Result,
     stripe::answers::{CallError, Refused, Trouble},
 };
@@ -143,10 +146,17 @@ impl Operations {
             Ok(made) => return Ok(Outcome::Done(Some(made))),
             Err(error) => error,
         };
+        if let (CallError::Refused(refused), Call::SetPromotionCodeActive { id, active: true, .. }) = (&error, call)
+            && refused.is_taken()
+            && follows::endings_alone(self.db.reader(), *id, operation.id).await?
+        {
+            return Ok(Outcome::Behind(*id));
+        }
         Ok(match error {
-            CallError::Refused(refused) if is_gone(call, &refused) => Outcome::Done(None),
-            // Nobody takes back that something goes: it is tried until the key is mended.
-            CallError::Refused(refused) if refused.of_the_key().is_some() && goes(call) => {
+            // What is to be switched off or deleted is not there: that is what was wanted.
+            CallError::Refused(refused) if goes(call) && refused.is_missing() => Outcome::Done(None),
+            // Nobody takes back that something goes: it is tried until the key, or what is in between, is mended.
+            CallError::Refused(refused) if goes(call) && (refused.of_the_key().is_some() || refused.status == 404) => {
                 Outcome::retry(CallError::Refused(refused))
             }
             CallError::Refused(refused) if refused.of_the_key().is_some() => Outcome::Refused(refused),
@@ -180,11 +190,6 @@ enum Ready {
     NothingThere,
     /// It cannot be done, for good.
     Refused(Refused),
-}
-
-/// What is to be switched off or deleted is not there: that is what was wanted.
-fn is_gone(call: &Call, refused: &Refused) -> bool {
-    goes(call) && refused.status == 404 && refused.of_the_key().is_none()
 }
 
 /// Whether something is to be switched off or deleted.

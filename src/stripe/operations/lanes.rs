@@ -9,9 +9,10 @@ use std::{
 };
 
 use entity::stripe_operation::{self, Column};
-use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, sea_query::Expr};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::{LEASE, Operations, Try};
 use crate::{domain::feed::FeedName, error::Result, lease, worker::guarded};
@@ -86,6 +87,13 @@ impl Drop for Lane {
     }
 }
 
+/// What is owed of a brand and mode.
+fn of(name: FeedName) -> Condition {
+    Condition::all()
+        .add(Column::BrandId.eq(name.brand))
+        .add(Column::Livemode.eq(name.livemode))
+}
+
 impl Operations {
     /// Opens a lane wherever something is due; how many.
     pub async fn run_due(&self) -> Result<usize> {
@@ -129,7 +137,7 @@ impl Operations {
         loop {
             let free = ROOM - tries.len();
             if free >= ROOM / 2 && !self.lanes.tasks.is_closed() {
-                for operation in self.claim(name, free).await? {
+                for operation in self.claim(of(name), free).await? {
                     tries.spawn(self.clone().once(operation));
                 }
             }
@@ -140,11 +148,18 @@ impl Operations {
         }
     }
 
-    async fn claim(&self, name: FeedName, limit: usize) -> Result<Vec<stripe_operation::Model>> {
+    /// Goes on at once with what an operation has led to, if its turn has come.
+    pub(super) async fn carry_on(&self, id: Uuid) -> Result<()> {
+        for operation in self.claim(Condition::all().add(Column::Id.eq(id)), 1).await? {
+            self.clone().once(operation).await;
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, which: Condition, limit: usize) -> Result<Vec<stripe_operation::Model>> {
         let now = self.clock.now();
         let due = lease::due::<stripe_operation::Entity>(now)
-            .filter(Column::BrandId.eq(name.brand))
-            .filter(Column::Livemode.eq(name.livemode))
+            .filter(which)
             .filter(Expr::cust(NOTHING_FIRST));
         let txn = self.db.begin().await?;
         let claimed = lease::claim_of(&txn, due, now + LEASE, limit as u64).await?;
@@ -156,7 +171,7 @@ impl Operations {
     async fn once(self, operation: stripe_operation::Model) {
         let trying = async {
             let outcome = self.perform_within(MAX_TRY, &operation, Try::Later).await?;
-            self.settle(&operation, outcome.late()).await
+            self.settle(&operation, outcome.late()).await.map(drop)
         };
         if let Err(error) = guarded(trying).await {
             tracing::error!(%error, operation = %operation.id, "a try of an operation failed; it is tried again");

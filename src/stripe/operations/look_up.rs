@@ -53,7 +53,7 @@ impl Operations {
 
     async fn find_coupon(&self, way: &Way, id: &str) -> Result<Option<Made>, CallError> {
         match self.stripe.send(way, &RetrieveCoupon::new(id).build(), None).await {
-            Err(CallError::Refused(refused)) if refused.status == 404 && refused.of_the_key().is_none() => Ok(None),
+            Err(CallError::Refused(refused)) if refused.is_missing() => Ok(None),
             coupon => coupon.map(Some),
         }
     }

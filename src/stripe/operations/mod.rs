@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use entity::stripe_operation;
+use entity::{id::CodeId, stripe_operation};
 use sea_orm::EntityTrait;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     db::Db,
     directory::{Directory, Name},
-    domain::{Attempt, Outbox, Refusal},
+    domain::{Attempt, Outbox, Refusal, first_try},
     error::Result,
 };
 
@@ -73,6 +73,8 @@ enum Outcome {
     Unsent(Trouble),
     /// Something else comes first.
     Waiting,
+    /// Older promotion codes of this code are in the way, whose end is owed after it: it comes after that.
+    Behind(CodeId),
     /// The brand has no key for this mode.
     Disabled,
 }
@@ -149,7 +151,10 @@ impl Outbox for Operations {
 impl Operations {
     async fn first_try(&self, id: Uuid, caller: oneshot::Sender<Attempt>) -> Result<()> {
         let row = stripe_operation::Entity::find_by_id(id).one(self.db.reader()).await?;
-        let Some(operation) = row else { return Ok(()) };
+        // Else a worker has it by now.
+        let Some(operation) = row.filter(first_try::is_held) else {
+            return Ok(());
+        };
         let outcome = self.perform_within(MAX_FIRST_TRY, &operation, Try::First).await?;
         if let Outcome::Refused(refused) = outcome {
             let refusal = Refusal {
@@ -163,7 +168,9 @@ impl Operations {
             return Ok(());
         }
         let done = matches!(outcome, Outcome::Done(_));
-        self.settle(&operation, outcome).await?;
+        if let Some(next) = self.settle(&operation, outcome).await? {
+            self.carry_on(next).await?;
+        }
         let attempt = if done { Attempt::Done } else { Attempt::Pending };
         // Nobody waits any more: the row says how it stands.
         let _ = caller.send(attempt);

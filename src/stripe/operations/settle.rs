@@ -18,6 +18,7 @@ use crate::{
     auth::Actor,
     directory::Name,
     domain::{
+        follows,
         owed::{self, Call},
         refused_codes,
     },
@@ -60,12 +61,14 @@ impl Operations {
         Ok(())
     }
 
-    /// Writes down how a try ended, unless somebody else has the operation by now, or it was taken back with its change.
-    pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<()> {
+    /// Writes down how a try ended, unless somebody else has the operation by now, or it was taken back with its change. What
+    /// is owed now because of it.
+    pub(super) async fn settle(&self, operation: &stripe_operation::Model, outcome: Outcome) -> Result<Option<Uuid>> {
         let txn = self.db.begin().await?;
         if !holds_in_txn(&txn, operation).await? {
-            return Ok(());
+            return Ok(None);
         }
+        let mut next = None;
         let mut row = stripe_operation::ActiveModel {
             id: Set(operation.id),
             leased_until: Set(None),
@@ -78,7 +81,7 @@ impl Operations {
                 row.attempts = Set(attempts);
                 row.last_error = Set(None);
                 if let Some(made) = made {
-                    self.keep_id_in_txn(&txn, operation, &made.id).await?;
+                    next = self.keep_id_in_txn(&txn, operation, &made.id).await?;
                     made_in_txn(&txn, &self.clock, operation, &made).await?;
                 }
             }
@@ -102,11 +105,34 @@ impl Operations {
                 row.last_error = Set(Some(trouble.reason));
             }
             Outcome::Waiting => row.next_attempt_at = Set(now + WAIT),
+            Outcome::Behind(code) if self.owe_last_in_txn(&txn, operation, code).await? => {
+                txn.commit().await?;
+                return Ok(None);
+            }
+            Outcome::Behind(_) => row.next_attempt_at = Set(now + WAIT),
             Outcome::Disabled => row.status = Set(OperationStatus::Disabled),
         }
         row.update(&txn).await?;
         txn.commit().await?;
-        Ok(())
+        Ok(next)
+    }
+
+    /// Owes the same after all that is owed for a code, unless that is more than the end of older promotion codes.
+    async fn owe_last_in_txn(
+        &self,
+        txn: &impl ConnectionTrait,
+        operation: &stripe_operation::Model,
+        code: CodeId,
+    ) -> Result<bool> {
+        let row = code::Entity::find_by_id(code).lock(LockType::NoKeyUpdate);
+        if row.one(txn).await?.is_none() || !follows::endings_alone(txn, code, operation.id).await? {
+            return Ok(false);
+        }
+        let scope = Actor::worker(operation.brand_id, operation.livemode).scope;
+        let call = serde_json::from_str(&operation.params)?;
+        owed::owe_to_worker_in_txn(txn, &self.clock, &scope, &call, true).await?;
+        stripe_operation::Entity::delete_by_id(operation.id).exec(txn).await?;
+        Ok(true)
     }
 }
 
@@ -134,13 +160,13 @@ async fn holds_in_txn(txn: &impl ConnectionTrait, operation: &stripe_operation::
 }
 
 impl Operations {
-    /// Keeps Stripe's id with our row. A promotion code that it replaces is to be switched off now.
+    /// Keeps Stripe's id with our row. A promotion code that it replaces is to be switched off now; the operation that does.
     async fn keep_id_in_txn(
         &self,
         txn: &impl ConnectionTrait,
         operation: &stripe_operation::Model,
         stripe_id: &str,
-    ) -> Result<()> {
+    ) -> Result<Option<Uuid>> {
         match serde_json::from_str(&operation.params)? {
             Call::CreateCoupon { id, .. } => {
                 let coupons = coupon::Entity::update_many().filter(coupon::Column::Id.eq(id));
@@ -157,7 +183,8 @@ impl Operations {
                         coupon,
                         promotion_code,
                     };
-                    owed::owe_to_worker_in_txn(txn, &self.clock, &scope, &retire, true).await?;
+                    let next = owed::owe_to_worker_in_txn(txn, &self.clock, &scope, &retire, true).await?;
+                    return Ok(Some(next));
                 }
             }
             Call::RenameCoupon { .. }
@@ -165,7 +192,7 @@ impl Operations {
             | Call::SetPromotionCodeActive { .. }
             | Call::RetirePromotionCode { .. } => {}
         }
-        Ok(())
+        Ok(None)
     }
 }
 
