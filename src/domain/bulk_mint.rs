@@ -63,7 +63,7 @@ pub(super) struct Bulk<'a> {
 /// # Errors
 /// For the whole of it: `PLAN_TIER_REQUIRED`; `NOT_FOUND` or `INVALID` on `couponId`; `INVALID` on `batch`; `INVALID` or
 /// `LIMIT_EXCEEDED` on `rows`. For a row: what [`super::codes::mint`] says of a single one, and `INVALID` where the row of
-/// the batch was minted with other content.
+/// the batch was minted with other content, or its code was deleted.
 pub async fn mint(domain: &Domain, actor: &Actor, input: BulkMint) -> Result<Vec<RowResult>> {
     actor.require(Operation::ManageCodes)?;
     let (db, scope) = (domain.db.reader(), &actor.scope);

@@ -33,6 +33,8 @@ pub enum CodeStatus {
 pub enum InactiveReason {
     /// It was switched off here.
     Deactivated,
+    /// It was deleted here.
+    Deleted,
     /// Its coupon was deleted here.
     CouponDeleted,
     /// Stripe would not make it; `stripeSync.lastError` has the reason.
@@ -158,6 +160,12 @@ impl AffiliateCode {
         self.row.created_at
     }
 
+    /// When it was deleted here; null for one that was not. A deleted code is in no list; what it sold goes on showing it,
+    /// and `node` finds it.
+    async fn deleted_at(&self) -> Option<DateTime<Utc>> {
+        self.row.deleted_at
+    }
+
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
         let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
         let drift = match self.standing().drift() {
@@ -222,7 +230,9 @@ names_a_code! {
     /// Which code to switch off.
     DeactivateAffiliateCodeInput,
     /// Which code to switch on again.
-    ReactivateAffiliateCodeInput
+    ReactivateAffiliateCodeInput,
+    /// Which code to delete. What was redeemed keeps attributing, and nobody gets its texts.
+    DeleteAffiliateCodeInput
 }
 
 /// The new code, or what to mend.
@@ -243,6 +253,13 @@ pub struct RenameAffiliateCodePayload {
 #[derive(SimpleObject)]
 pub struct DeactivateAffiliateCodePayload {
     pub affiliate_code: Option<AffiliateCode>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The id of what was deleted, or what to mend.
+#[derive(SimpleObject)]
+pub struct DeleteAffiliateCodePayload {
+    pub deleted_id: Option<ID>,
     pub user_errors: Vec<UserError>,
 }
 
