@@ -65,6 +65,8 @@ pub struct Model {
     #[serde(skip)]
     pub batch_text: Option<String>,
     pub created_at: DateTimeUtc,
+    /// Deleted codes stay, so that they keep attributing and their texts stay taken.
+    pub deleted_at: Option<DateTimeUtc>,
 }
 
 crate::plain_table!();

@@ -68,6 +68,7 @@ ALTER TABLE affiliate_code ADD COLUMN own_terms TEXT;
 ALTER TABLE affiliate_code ADD COLUMN batch TEXT;
 ALTER TABLE affiliate_code ADD COLUMN batch_row INTEGER CHECK (batch_row >= 0);
 ALTER TABLE affiliate_code ADD COLUMN batch_text TEXT;
+ALTER TABLE affiliate_code ADD COLUMN deleted_at TIME;
 CREATE UNIQUE INDEX affiliate_code_batch ON affiliate_code (brand_id, livemode, batch, batch_row)
   WHERE batch IS NOT NULL;
 

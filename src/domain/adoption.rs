@@ -143,6 +143,7 @@ async fn known(
     };
     let row = tenancy::find::<code::Entity>(scope).filter(code::Column::Id.eq(known.code_id));
     match row.one(txn).await? {
+        Some(row) if row.deleted_at.is_some() => refuse(UserErrorCode::Invalid, "code", "It was deleted here."),
         Some(row) if (row.affiliate_id, row.campaign_id) == (affiliate, input.campaign) => Ok(Some(row.id)),
         Some(_) => refuse(
             UserErrorCode::Taken,
@@ -244,6 +245,7 @@ fn row(
         batch_row: None,
         batch_text: None,
         created_at: now,
+        deleted_at: None,
     }
 }
 

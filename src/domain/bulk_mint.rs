@@ -62,8 +62,9 @@ pub(super) struct Bulk<'a> {
 ///
 /// # Errors
 /// For the whole of it: `INVALID` on `batch`; `INVALID` or `LIMIT_EXCEEDED` on `rows`; `PLAN_TIER_REQUIRED`; `NOT_FOUND` or
-/// `INVALID` on `couponId`, these for each row that is not minted yet where the batch was begun. For a row: what [`super::codes::mint`] says of a single one, and `INVALID` where the row of
-/// the batch was minted with other content.
+/// `INVALID` on `couponId`, these for each row that is not minted yet where the batch was begun. For a row: what
+/// [`super::codes::mint`] says of a single one, and `INVALID` where the row of the batch was minted with other content, or its
+/// code was deleted.
 pub async fn mint(domain: &Domain, actor: &Actor, input: BulkMint) -> Result<Vec<RowResult>> {
     actor.require(Operation::ManageCodes)?;
     let batch = check(&input)?;

@@ -144,11 +144,11 @@ impl Held {
             let same = Some(code.affiliate_id) == row.affiliate
                 && code.coupon_id == bulk.coupon
                 && code.batch_text == row.text;
-            let message = "This row of the batch was minted with other content.";
-            return if same {
-                Ok(End::There(code.id))
-            } else {
-                Err(Error::user(UserErrorCode::Invalid, &[], message))
+            let invalid = |message: &str| Err(Error::user(UserErrorCode::Invalid, &[], message));
+            return match (same, code.deleted_at) {
+                (true, None) => Ok(End::There(code.id)),
+                (true, Some(_)) => invalid("The code of this row was deleted."),
+                (false, _) => invalid("This row of the batch was minted with other content."),
             };
         }
         let coupon = self.coupon.as_ref().map_err(|problems| Error::User(problems.clone()))?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Attempt, Domain, Refusal, audit,
     codes::{checked, is_taken, rejected},
-    drift::Standing,
+    drift::{CodeDrift, Standing},
     first_try, follows, minting,
     owed::{self, Call},
     plans, refused_codes, taken, tenancy,
@@ -32,7 +32,8 @@ pub struct SetCampaignCode {
     pub code: String,
 }
 
-/// Gives a campaign its shared code, or another one, here and at Stripe.
+/// Gives a campaign its shared code, or another one, here and at Stripe. The one that it has is switched on again where
+/// somebody switched it off at Stripe.
 ///
 /// # Errors
 /// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `campaignId` or `couponId`; `INVALID` on `couponId` when the coupon is another
@@ -51,6 +52,7 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetCampaignCode) -> Resu
         && active.code == text
     {
         if active.coupon_id == coupon.id {
+            switch_on_again(domain, txn, actor, active, connected).await?;
             return Ok(campaign);
         }
         let message = "The campaign's code is this one, on another coupon. Remove it first.";
@@ -80,6 +82,42 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetCampaignCode) -> Resu
         return Err(rejected(&refusal));
     }
     Ok(campaign)
+}
+
+/// Switches a code on again that somebody switched off at Stripe; nothing to do for any other.
+async fn switch_on_again(
+    domain: &Domain,
+    txn: DatabaseTransaction,
+    actor: &Actor,
+    row: &campaign_code::Model,
+    connected: bool,
+) -> Result<()> {
+    let is_off = Standing::from(row).drift() == Some(CodeDrift::OffAtStripe);
+    if !is_off || owed::is_owed(&txn, row.id).await? {
+        return Ok(());
+    }
+    let call = Call::SetPromotionCodeActive {
+        id: row.id,
+        coupon: row.coupon_id,
+        active: true,
+    };
+    let operation = owed::owe_in_txn(&txn, domain, &actor.scope, &call, connected).await?;
+    let entry = audit::Entry::changed("campaign_code.set", row.campaign_id, row, row)?;
+    let entry = entry.with("activeAtStripe", "true");
+    audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+    txn.commit().await?;
+    if connected && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await {
+        let txn = domain.db.begin().await?;
+        if !first_try::take_back_in_txn(&txn, operation).await? {
+            return Ok(());
+        }
+        let entry = audit::Entry::changed("campaign_code.refused_by_stripe", row.campaign_id, row, row)?;
+        let entry = entry.with("reason", refusal.message.clone());
+        audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
+        txn.commit().await?;
+        return Err(rejected(&refusal));
+    }
+    Ok(())
 }
 
 /// Ends a campaign's shared code, here at once, and at Stripe as soon as it can be. Its text stays the campaign's.

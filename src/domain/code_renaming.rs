@@ -32,8 +32,8 @@ use crate::{
 /// off.
 ///
 /// # Errors
-/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when its coupon is deleted or has expired, or it was imported
-/// with terms of its own;
+/// `PLAN_TIER_REQUIRED`; `NOT_FOUND` on `id`, and `INVALID` when it or its coupon is deleted, the coupon has expired, or it
+/// was imported with terms of its own;
 /// `AFFILIATE_NOT_APPROVED` and `SELF_MINT_DISABLED`; `INVALID` on `code`, also when it has no redemptions left, `TAKEN`,
 /// `LIMIT_EXCEEDED` when an affiliate gives it more than ten texts;
 /// or `STRIPE_REJECTED` with Stripe's reason, and then nothing has changed.
@@ -43,6 +43,7 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
     plans::require_coupons(domain.db.reader(), scope.brand, domain.clock.now()).await?;
     let row = find(domain, scope, id).await?;
     let row = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    minting::require_not_deleted(&row)?;
     let text = checked(text)?;
     if row.code == text {
         return Ok(row);
@@ -61,6 +62,7 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
     minting::check_renaming(domain, &txn, minter, scope, &row).await?;
     let before = to_change(&txn, scope, id).await?;
     let before = before.ok_or_else(|| Error::not_found(&["id"]))?;
+    minting::require_not_deleted(&before)?;
     if before.code == text {
         return Ok(before);
     }

@@ -119,8 +119,8 @@ pub(super) fn require_free_for_affiliates(settings: &CodeSettings, text: &str) -
 }
 
 /// Refuses one more code of an affiliate's own, in a transaction that holds the affiliate. Whoever minted them and whether
-/// they are on or off, all its codes of the mode count, for each keeps its text; but not those of deleted coupons, which
-/// nobody can switch on again.
+/// they are on or off, all its codes of the mode count, for each keeps its text; but not deleted ones and those of deleted
+/// coupons, which nobody can switch on again: only the brand deletes.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
@@ -140,6 +140,7 @@ pub(super) async fn require_room_in_txn(
         .into_query();
     let codes = tenancy::referenced::<code::Entity>(scope)
         .filter(code::Column::AffiliateId.eq(affiliate))
+        .filter(code::Column::DeletedAt.is_null())
         .filter(code::Column::CouponId.not_in_subquery(deleted));
     if codes.count(txn).await? < u64::try_from(max).unwrap_or(0) {
         return Ok(());

@@ -40,8 +40,8 @@ pub async fn deactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<co
 /// Switches a code on again.
 ///
 /// # Errors
-/// `NOT_FOUND` on `id`; `PLAN_TIER_REQUIRED`; `INVALID` when its coupon is deleted or has expired; `STRIPE_REJECTED`
-/// with Stripe's reason, and then it is still off.
+/// `NOT_FOUND` on `id`; `PLAN_TIER_REQUIRED`; `INVALID` when it or its coupon is deleted, or the coupon has expired;
+/// `STRIPE_REJECTED` with Stripe's reason, and then it is still off.
 pub async fn reactivate(domain: &Domain, actor: &Actor, id: CodeId) -> Result<code::Model> {
     actor.require(Operation::ManageCodes)?;
     let scope = &actor.scope;
@@ -120,9 +120,12 @@ async fn set_active(
     };
     let row = to_change(scope, id).one(&txn).await?;
     let code = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    if status == CodeStatus::Active {
+        minting::require_not_deleted(&code)?;
+    }
     let unlike_ours = matches!(
         Standing::from(&code).drift(),
-        Some(CodeDrift::OffAtStripe | CodeDrift::OnAtStripe)
+        Some(CodeDrift::OffAtStripe | CodeDrift::OnAtStripe | CodeDrift::DeletedAndOn)
     );
     if code.status == status && (!unlike_ours || owed::is_owed(&txn, id).await?) {
         return Ok((code, None));

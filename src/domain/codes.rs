@@ -9,7 +9,7 @@ use entity::{
     code::{self, CodeStatus},
     id::{AffiliateId, CampaignId, CodeId, CouponId},
 };
-use sea_orm::{PaginatorTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, Select};
 
 use super::{
     Attempt, Domain, Refusal, code_settings,
@@ -53,6 +53,11 @@ pub(super) fn filtered(scope: &Scope, filter: &CodeFilter) -> Select<code::Entit
     conditions.into_iter().flatten().fold(rows, QueryFilter::filter)
 }
 
+/// Deleted ones are in no list.
+fn listed(scope: &Scope, filter: &CodeFilter) -> Select<code::Entity> {
+    filtered(scope, filter).filter(code::Column::DeletedAt.is_null())
+}
+
 /// A page of the codes that the caller may see, oldest first.
 pub async fn list(domain: &Domain, actor: &Actor, filter: &CodeFilter, args: &PageArgs) -> Result<Page<code::Model>> {
     actor.require(Operation::ReadCodes)?;
@@ -60,14 +65,15 @@ pub async fn list(domain: &Domain, actor: &Actor, filter: &CodeFilter, args: &Pa
         time: None,
         id: code::Column::Id,
     };
-    page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
+    page::fetch(domain.db.reader(), listed(&actor.scope, filter), order, args).await
 }
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter) -> Result<u64> {
     actor.require(Operation::ReadCodes)?;
-    Ok(filtered(&actor.scope, filter).count(domain.db.reader()).await?)
+    Ok(listed(&actor.scope, filter).count(domain.db.reader()).await?)
 }
 
+/// A code, deleted or not.
 pub async fn get(domain: &Domain, actor: &Actor, id: CodeId) -> Result<Option<code::Model>> {
     actor.require(Operation::ReadCodes)?;
     find(domain, &actor.scope, id).await

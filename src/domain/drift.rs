@@ -18,6 +18,7 @@ use super::owed::{Sync, SyncStatus};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InactiveReason {
     Deactivated,
+    Deleted,
     CouponDeleted,
     RefusedByStripe,
     DeactivatedAtStripe,
@@ -34,6 +35,8 @@ pub enum CodeDrift {
     OffAtStripe,
     /// It is off here.
     OnAtStripe,
+    /// It is deleted here.
+    DeletedAndOn,
     CouponDeletedAtStripe,
     MissingAtStripe,
 }
@@ -50,6 +53,8 @@ pub enum CouponDrift {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub ours: CodeStatus,
+    /// Deleted here, and so off.
+    pub deleted: bool,
     pub at_stripe: AtStripe,
 }
 
@@ -83,6 +88,7 @@ impl From<&code::Model> for Standing {
     fn from(row: &code::Model) -> Self {
         Self {
             ours: row.status,
+            deleted: row.deleted_at.is_some(),
             at_stripe: AtStripe::of(row.stripe_active, row.stripe_reason),
         }
     }
@@ -92,6 +98,7 @@ impl From<&campaign_code::Model> for Standing {
     fn from(row: &campaign_code::Model) -> Self {
         Self {
             ours: row.status,
+            deleted: false,
             at_stripe: AtStripe::of(row.stripe_active, row.stripe_reason),
         }
     }
@@ -109,6 +116,7 @@ impl Standing {
     /// Why a customer cannot redeem it; `None` where it can.
     pub fn inactive_reason(&self, coupon_deleted_at: Option<DateTime<Utc>>, refused: bool) -> Option<InactiveReason> {
         let at_stripe = match (self.ours, self.at_stripe) {
+            _ if self.deleted => return Some(InactiveReason::Deleted),
             (CodeStatus::Inactive, _) if coupon_deleted_at.is_some() => return Some(InactiveReason::CouponDeleted),
             (CodeStatus::Inactive, _) if refused => return Some(InactiveReason::RefusedByStripe),
             (CodeStatus::Inactive, _) => return Some(InactiveReason::Deactivated),
@@ -127,6 +135,7 @@ impl Standing {
     /// How it differs, if it does.
     pub fn drift(&self) -> Option<CodeDrift> {
         match (self.ours, self.at_stripe) {
+            (CodeStatus::Inactive, AtStripe::On) if self.deleted => Some(CodeDrift::DeletedAndOn),
             (CodeStatus::Inactive, AtStripe::On) => Some(CodeDrift::OnAtStripe),
             (CodeStatus::Active, AtStripe::Off(reason)) => match reason {
                 StripeReason::Deactivated => Some(CodeDrift::OffAtStripe),
@@ -158,6 +167,7 @@ impl fmt::Display for CodeDrift {
         f.write_str(match self {
             Self::OffAtStripe => "It is on here, and switched off at Stripe.",
             Self::OnAtStripe => "It is off here, and switched on at Stripe.",
+            Self::DeletedAndOn => "It is deleted here, and switched on at Stripe.",
             Self::CouponDeletedAtStripe => "Its coupon was deleted at Stripe.",
             Self::MissingAtStripe => "Stripe does not have it.",
         })
@@ -214,7 +224,11 @@ mod tests {
             ),
         ];
         for (ours, at_stripe, status, reason, drift) in cases {
-            let standing = Standing { ours, at_stripe };
+            let standing = Standing {
+                ours,
+                deleted: false,
+                at_stripe,
+            };
             assert_eq!(standing.status(), status, "{standing:?}");
             assert_eq!(standing.inactive_reason(None, false), reason, "{standing:?}");
             assert_eq!(standing.drift(), drift, "{standing:?}");
@@ -222,10 +236,18 @@ mod tests {
         }
         let off = Standing {
             ours: Inactive,
+            deleted: false,
             at_stripe: AtStripe::Unknown,
         };
         let deleted = Some(DateTime::UNIX_EPOCH);
         assert_eq!(off.inactive_reason(deleted, true), Some(InactiveReason::CouponDeleted));
         assert_eq!(off.inactive_reason(None, true), Some(InactiveReason::RefusedByStripe));
+        let gone = Standing {
+            deleted: true,
+            at_stripe: AtStripe::On,
+            ..off
+        };
+        assert_eq!(gone.inactive_reason(deleted, true), Some(InactiveReason::Deleted));
+        assert_eq!(gone.drift(), Some(CodeDrift::DeletedAndOn));
     }
 }

@@ -241,6 +241,14 @@ fn require_there(coupon: &coupon::Model, field: &'static str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what a deleted code cannot do.
+pub(super) fn require_not_deleted(code: &code::Model) -> Result<()> {
+    if code.deleted_at.is_some() {
+        return Err(Error::user(UserErrorCode::Invalid, &["id"], "The code is deleted."));
+    }
+    Ok(())
+}
+
 /// Refuses what a code of a deleted or expired coupon cannot do.
 pub(super) async fn require_live_coupon(
     domain: &Domain,

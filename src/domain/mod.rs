@@ -16,6 +16,7 @@ mod bulk_rows;
 pub mod campaign_codes;
 mod campaign_rules;
 pub mod campaigns;
+pub mod code_deletion;
 pub mod code_renaming;
 pub mod code_settings;
 pub mod code_switching;

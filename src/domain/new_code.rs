@@ -77,6 +77,7 @@ pub(super) async fn insert_in_txn(
         batch_row: new.batch.map(|of| of.row),
         batch_text: new.batch.and_then(|of| of.text).map(str::to_owned),
         created_at: domain.clock.now(),
+        deleted_at: None,
     };
     if !taken::take_in_txn(txn, &domain.clock, scope, text, code.id).await? {
         return Ok(None);

@@ -14,7 +14,8 @@ use entity::{
     redemption,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
     sea_query::{Expr, SimpleExpr, SubQueryStatement},
 };
 
@@ -24,7 +25,7 @@ use super::{
     page::{self, Order, Page, PageArgs},
 };
 use crate::{
-    auth::{Actor, Operation},
+    auth::{Actor, Operation, Scope},
     error::Result,
 };
 
@@ -57,7 +58,25 @@ pub struct Money {
     pub commission: i64,
 }
 
-/// A page of codes with their figures, those never used included, oldest code first.
+/// The codes of a page: of deleted ones those that have figures in the period, so that no sum loses money.
+fn counted(scope: &Scope, filter: &CodeFilter, period: Period) -> Select<code::Entity> {
+    let id = (code::Entity, code::Column::Id);
+    let redeemed =
+        redemption::Entity::find().filter(Expr::col((redemption::Entity, redemption::Column::CodeId)).equals(id));
+    let sold = conversion::Entity::find()
+        .filter(conversion::Column::MergedInto.is_null())
+        .filter(Expr::col((conversion::Entity, conversion::Column::CodeId)).equals(id));
+    let redeemed = within(redeemed, redemption::Column::OccurredAt, period);
+    let sold = within(sold, conversion::Column::OccurredAt, period);
+    let shown = Condition::any()
+        .add(code::Column::DeletedAt.is_null())
+        .add(Expr::exists(redeemed.into_query()))
+        .add(Expr::exists(sold.into_query()));
+    codes::filtered(scope, filter).filter(shown)
+}
+
+/// A page of codes with their figures, those never used included, oldest code first; deleted ones only where
+/// they have some.
 pub async fn list(
     domain: &Domain,
     actor: &Actor,
@@ -72,7 +91,7 @@ pub async fn list(
         time: None,
         id: code::Column::Id,
     };
-    let page = page::fetch(domain.db.reader(), codes::filtered(&actor.scope, filter), order, args).await?;
+    let page = page::fetch(domain.db.reader(), counted(&actor.scope, filter, period), order, args).await?;
     let mut stats: Vec<CodeStats> = page.rows.into_iter().map(CodeStats::unused).collect();
     let mut by_code: BTreeMap<CodeId, &mut CodeStats> = stats.iter_mut().map(|row| (row.code.id, row)).collect();
     let codes: Vec<CodeId> = by_code.keys().copied().collect();
@@ -92,9 +111,11 @@ pub async fn list(
     })
 }
 
-pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter) -> Result<u64> {
+pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter, period: Period) -> Result<u64> {
     actor.require(Operation::ReadStats)?;
-    Ok(codes::filtered(&actor.scope, filter).count(domain.db.reader()).await?)
+    page::moment("from", period.from)?;
+    page::moment("before", period.before)?;
+    Ok(counted(&actor.scope, filter, period).count(domain.db.reader()).await?)
 }
 
 impl CodeStats {

@@ -101,6 +101,7 @@ impl Owned for coupon::Entity {
                 .select_only()
                 .column(code::Column::CouponId)
                 .filter(code::Column::AffiliateId.eq(own))
+                .filter(code::Column::DeletedAt.is_null())
                 .into_query();
             let mintable = all_of([
                 coupon::Column::AllowAffiliateSelfMint.eq(true),

@@ -136,7 +136,8 @@ impl Campaign {
         let Some(row) = self.shared().await? else {
             return Ok(None);
         };
-        let sync = self.loaders.code_sync(row.id).await.map_err(graphql_error)?;
+        let read = self.loaders.campaign_code_sync(row.id).await.map_err(graphql_error)?;
+        let (row, sync) = read.map_or_else(|| (row, None), |(row, sync)| (row, Some(sync)));
         let drift = Standing::from(row.as_ref()).drift();
         Ok(Some(StripeSync::new(sync, row.stripe_id.clone(), drift)))
     }

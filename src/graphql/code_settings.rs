@@ -9,7 +9,7 @@ use crate::domain::code_settings::{self, UpdateCodeSettings};
 #[derive(SimpleObject)]
 pub struct CodeSettings {
     /// How many codes an affiliate may have to mint one more, in each mode; null for no limit. Codes that are switched off
-    /// count, for they keep their text; those of deleted coupons do not.
+    /// count, for they keep their text; deleted ones and those of deleted coupons do not, for only the brand deletes.
     max_codes_per_affiliate: Option<i32>,
     /// Words that affiliates do not mint codes with, in upper case, sorted.
     reserved_words: Vec<String>,

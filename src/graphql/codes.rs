@@ -16,7 +16,7 @@ use super::{
 use crate::domain::{
     codes::MintCode,
     drift::{Standing, is_owed},
-    owed::SyncStatus,
+    owed::{Sync, SyncStatus},
 };
 
 /// Whether a customer can redeem a code.
@@ -33,6 +33,8 @@ pub enum CodeStatus {
 pub enum InactiveReason {
     /// It was switched off here.
     Deactivated,
+    /// It was deleted here.
+    Deleted,
     /// Its coupon was deleted here.
     CouponDeleted,
     /// Stripe would not make it; `stripeSync.lastError` has the reason.
@@ -64,16 +66,19 @@ impl AffiliateCode {
         }
     }
 
-    fn standing(&self) -> Standing {
-        Standing::from(self.row.as_ref())
+    /// The row and what is owed for it, of one moment.
+    async fn synced(&self) -> async_graphql::Result<(Arc<code::Model>, Option<Sync>)> {
+        let read = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
+        Ok(read.map_or_else(|| (self.row.clone(), None), |(row, sync)| (row, Some(sync))))
     }
 
     async fn shown(&self) -> async_graphql::Result<code::CodeStatus> {
-        let standing = self.standing();
+        let standing = Standing::from(self.row.as_ref());
         if standing.status() == standing.ours {
             return Ok(standing.ours);
         }
-        let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
+        let (row, sync) = self.synced().await?;
+        let standing = Standing::from(row.as_ref());
         Ok(if is_owed(sync.as_ref()) {
             standing.ours
         } else {
@@ -87,8 +92,8 @@ impl AffiliateCode {
         if coupon.deleted_at.is_none() {
             return Ok(false);
         }
-        let sync = self.loaders.coupon_sync(coupon.id).await.map_err(graphql_error)?;
-        Ok(is_owed(sync.as_ref()))
+        let read = self.loaders.coupon_sync(coupon.id).await.map_err(graphql_error)?;
+        Ok(is_owed(read.map(|(_, sync)| sync).as_ref()))
     }
 }
 
@@ -124,9 +129,9 @@ impl AffiliateCode {
             return Ok(None);
         }
         let coupon = present(self.loaders.coupon(self.row.coupon_id).await, "coupon")?;
-        let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
-        let refused = self.row.stripe_id.is_none() && sync.is_some_and(|sync| sync.status == SyncStatus::Failed);
-        let reason = self.standing().inactive_reason(coupon.deleted_at, refused);
+        let (row, sync) = self.synced().await?;
+        let refused = row.stripe_id.is_none() && sync.is_some_and(|sync| sync.status == SyncStatus::Failed);
+        let reason = Standing::from(row.as_ref()).inactive_reason(coupon.deleted_at, refused);
         Ok(reason.map(InactiveReason::from))
     }
 
@@ -158,13 +163,19 @@ impl AffiliateCode {
         self.row.created_at
     }
 
+    /// When it was deleted here; null for one that was not. A deleted code is in no list; what it sold goes on showing it,
+    /// and `node` finds it.
+    async fn deleted_at(&self) -> Option<DateTime<Utc>> {
+        self.row.deleted_at
+    }
+
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
-        let sync = self.loaders.code_sync(self.row.id).await.map_err(graphql_error)?;
-        let drift = match self.standing().drift() {
+        let (row, sync) = self.synced().await?;
+        let drift = match Standing::from(row.as_ref()).drift() {
             Some(drift) if !self.goes_with_its_coupon().await? => Some(drift),
             _ => None,
         };
-        Ok(StripeSync::new(sync, self.row.stripe_id.clone(), drift))
+        Ok(StripeSync::new(sync, row.stripe_id.clone(), drift))
     }
 }
 
@@ -222,7 +233,9 @@ names_a_code! {
     /// Which code to switch off.
     DeactivateAffiliateCodeInput,
     /// Which code to switch on again.
-    ReactivateAffiliateCodeInput
+    ReactivateAffiliateCodeInput,
+    /// Which code to delete. What was redeemed keeps attributing, and nobody gets its texts.
+    DeleteAffiliateCodeInput
 }
 
 /// The new code, or what to mend.
@@ -243,6 +256,13 @@ pub struct RenameAffiliateCodePayload {
 #[derive(SimpleObject)]
 pub struct DeactivateAffiliateCodePayload {
     pub affiliate_code: Option<AffiliateCode>,
+    pub user_errors: Vec<UserError>,
+}
+
+/// The id of what was deleted, or what to mend.
+#[derive(SimpleObject)]
+pub struct DeleteAffiliateCodePayload {
+    pub deleted_id: Option<ID>,
     pub user_errors: Vec<UserError>,
 }
 

@@ -182,9 +182,9 @@ impl CampaignCoupon {
     }
 
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
-        let sync = self.loaders.coupon_sync(self.row.id).await.map_err(graphql_error)?;
-        let drift = drift::of_coupon(&self.row);
-        Ok(StripeSync::new(sync, self.row.stripe_id.clone(), drift))
+        let read = self.loaders.coupon_sync(self.row.id).await.map_err(graphql_error)?;
+        let (row, sync) = read.map_or_else(|| (self.row.clone(), None), |(row, sync)| (row, Some(sync)));
+        Ok(StripeSync::new(sync, row.stripe_id.clone(), drift::of_coupon(&row)))
     }
 }
 

@@ -14,7 +14,7 @@ use entity::{
     ledger_entry, stripe_event, stripe_operation, taken_code,
 };
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, DbErr, EntityTrait, ExprTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, SelectStatement},
 };
 use tracing::Instrument;
@@ -81,10 +81,11 @@ pub struct Loaders {
     on_hold: Load<AffiliateId, Amounts>,
     affiliate_redemptions: Load<AffiliateId, i64>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
-    coupon_syncs: Load<CouponId, Sync>,
+    coupon_syncs: Load<CouponId, (Arc<coupon::Model>, Sync)>,
     live_codes: Load<CouponId, i64>,
     codes: Load<CodeId, Arc<code::Model>>,
-    code_syncs: Load<CodeId, Sync>,
+    code_syncs: Load<CodeId, (Arc<code::Model>, Sync)>,
+    campaign_code_syncs: Load<CodeId, (Arc<campaign_code::Model>, Sync)>,
     texts: Load<CodeId, Vec<String>>,
     campaign_codes: Load<CampaignId, Arc<campaign_code::Model>>,
     redemptions: Load<CodeId, i64>,
@@ -118,11 +119,15 @@ loads! {
     on_hold => on_hold: AffiliateId => Amounts,
     affiliate_redemptions => affiliate_redemptions: AffiliateId => i64,
     coupon => coupons: CouponId => Arc<coupon::Model>,
-    coupon_sync => coupon_syncs: CouponId => Sync,
+    /// How it stands with Stripe, and the row at that moment; `None` where nothing was ever owed.
+    coupon_sync => coupon_syncs: CouponId => (Arc<coupon::Model>, Sync),
     /// How many of its codes that the caller may see are live; `None` for none.
     live_codes => live_codes: CouponId => i64,
     code => codes: CodeId => Arc<code::Model>,
-    code_sync => code_syncs: CodeId => Sync,
+    /// The same.
+    code_sync => code_syncs: CodeId => (Arc<code::Model>, Sync),
+    /// The same of one that a campaign's affiliates share.
+    campaign_code_sync => campaign_code_syncs: CodeId => (Arc<campaign_code::Model>, Sync),
     /// All that a code is and was called, in order.
     texts => texts: CodeId => Vec<String>,
     /// The code that a campaign's affiliates share, or shared.
@@ -156,6 +161,7 @@ impl Loaders {
             live_codes: loader!(live_counts),
             codes: loader!(codes),
             code_syncs: loader!(code_syncs),
+            campaign_code_syncs: loader!(campaign_code_syncs),
             texts: loader!(texts),
             campaign_codes: loader!(campaign_codes),
             redemptions: loader!(redemptions),
@@ -323,7 +329,7 @@ async fn affiliate_redemptions(
                 .cast_as("bigint"),
         )
         .join(
-            sea_orm::JoinType::InnerJoin,
+            JoinType::InnerJoin,
             code::Entity::belongs_to(code_total::Entity)
                 .from(code::Column::Id)
                 .to(code_total::Column::CodeId)
@@ -356,31 +362,67 @@ async fn event_bodies(
     Ok(rows.into_iter().map(|(id, body)| (id, Arc::new(body))).collect())
 }
 
-async fn coupon_syncs(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, Sync>, DbErr> {
-    let rows = operations(&scope)
-        .filter(stripe_operation::Column::CouponId.is_in(ids))
-        .filter(stripe_operation::Column::CodeId.is_null())
-        .all(domain.db.reader())
-        .await?;
-    let objects = owed::by_object(rows, |row| Some(row.coupon_id));
-    Ok(objects.into_iter().map(|(id, rows)| (id, owed::sync(&rows))).collect())
+/// Reads what is owed for objects with their rows, in one statement: what an operation has changed and that it is done
+/// are written together.
+macro_rules! syncs {
+    ($name:ident, $table:ident, $key:ty, $column:ident, $of:expr) => {
+        async fn $name(
+            domain: Domain,
+            scope: Scope,
+            ids: Vec<$key>,
+        ) -> Result<HashMap<$key, (Arc<$table::Model>, Sync)>, DbErr> {
+            let join = stripe_operation::Entity::belongs_to($table::Entity)
+                .from(stripe_operation::Column::$column)
+                .to($table::Column::Id);
+            let read = stripe_operation::Entity::find()
+                .select_also($table::Entity)
+                .join(JoinType::InnerJoin, join.into())
+                .filter(stripe_operation::Column::BrandId.eq(scope.brand))
+                .filter(stripe_operation::Column::Livemode.eq(scope.livemode))
+                .filter(stripe_operation::Column::$column.is_in(ids))
+                .filter($of)
+                .all(domain.db.reader())
+                .await?;
+            let mut objects: HashMap<$key, ($table::Model, Vec<stripe_operation::Model>)> = HashMap::new();
+            for (operation, row) in read {
+                if let Some(row) = row {
+                    objects
+                        .entry(row.id)
+                        .or_insert_with(|| (row, Vec::new()))
+                        .1
+                        .push(operation);
+                }
+            }
+            let stands = |(id, (row, operations)): ($key, ($table::Model, Vec<_>))| {
+                (id, (Arc::new(row), owed::sync(&operations)))
+            };
+            Ok(objects.into_iter().map(stands).collect())
+        }
+    };
 }
+
+syncs!(
+    coupon_syncs,
+    coupon,
+    CouponId,
+    CouponId,
+    stripe_operation::Column::CodeId.is_null()
+);
+syncs!(
+    code_syncs,
+    code,
+    CodeId,
+    CodeId,
+    stripe_operation::Column::CodeId.is_not_null()
+);
+syncs!(
+    campaign_code_syncs,
+    campaign_code,
+    CodeId,
+    CodeId,
+    stripe_operation::Column::CodeId.is_not_null()
+);
 
 async fn live_counts(domain: Domain, scope: Scope, ids: Vec<CouponId>) -> Result<HashMap<CouponId, i64>, DbErr> {
     live_codes::count(domain.db.reader(), &scope, ids).await
-}
-
-async fn code_syncs(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, Sync>, DbErr> {
-    let rows = operations(&scope)
-        .filter(stripe_operation::Column::CodeId.is_in(ids))
-        .all(domain.db.reader())
-        .await?;
-    let objects = owed::by_object(rows, |row| row.code_id);
-    Ok(objects.into_iter().map(|(id, rows)| (id, owed::sync(&rows))).collect())
-}
-
-fn operations(scope: &Scope) -> sea_orm::Select<stripe_operation::Entity> {
-    stripe_operation::Entity::find()
-        .filter(stripe_operation::Column::BrandId.eq(scope.brand))
-        .filter(stripe_operation::Column::Livemode.eq(scope.livemode))
 }

@@ -176,7 +176,7 @@ impl Query {
         .await
     }
 
-    /// The codes that you may see, oldest first.
+    /// The codes that you may see, oldest first; deleted ones are left out.
     #[graphql(
         guard = "May(Operation::ReadCodes)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
@@ -254,7 +254,8 @@ impl Query {
         .await
     }
 
-    /// Figures per code, those never used included, oldest code first.
+    /// Figures per code, those never used included, oldest code first. A deleted code is there where it has figures in the
+    /// range, so that the sums are whole.
     #[graphql(
         guard = "May(Operation::ReadStats)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
@@ -277,7 +278,7 @@ impl Query {
             loaders: requester.loaders.clone(),
         };
         let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);
-        list(page, Total::Stats(filter), place, node)
+        list(page, Total::Stats(filter, period), place, node)
     }
 
     /// The API keys of the mode of your token, oldest first, those that are over included. For owners.

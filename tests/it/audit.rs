@@ -47,6 +47,7 @@ both! {
             "createCampaign: campaign.created",
             "createCampaignCoupon: coupon.created",
             "deactivateAffiliateCode: code.deactivated",
+            "deleteAffiliateCode: code.deleted",
             "deleteCampaignCoupon: coupon.deleted",
             "mintAffiliateCode: code.minted",
             "reactivateAffiliateCode: code.reactivated",

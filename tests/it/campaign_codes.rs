@@ -276,4 +276,42 @@ both! {
         let campaign = settled(app, &stage).await;
         assert_eq!(live(app), on(campaign["campaignCode"].as_str().unwrap(), &stage.coupon));
     }
+    async fn the_same_code_again_switches_it_on_where_somebody_switched_it_off_at_stripe(app: &TestApp) {
+        let stage = app.stage().await;
+        set(app, &stage, &stage.coupon, "SPRING").await;
+        let promo = app.promo("SPRING").promotion_code_id;
+        let off = async || {
+            let event = app.acme.stripe.switch(&promo, false, Shape::Endive).unwrap();
+            app.deliver([&event]).await;
+        };
+        let drift = async || {
+            let query = format!("{{ campaign(id: \"{}\") {{ campaignCodeSync {{ status drift }} }} }}", stage.campaign);
+            app.ana().query(&query).await["campaign"]["campaignCodeSync"].take()
+        };
+        off().await;
+        assert_eq!(drift().await, json!({ "status": "SYNCED", "drift": crate::drift::OFF_THERE }));
+        app.standin.fault(Fault::refuse("No.", "active").on_path("/v1/promotion_codes"));
+        let operations = app.state().await.count("stripe_operation");
+        let input = shared(&stage, &stage.coupon, "spring");
+        let mistakes = app.max().mistakes("setCampaignCode", "campaign", input).await;
+        assert_eq!(mistakes, [mistake("STRIPE_REJECTED", "")]);
+        assert_eq!(app.state().await.count("stripe_operation"), operations);
+        assert_eq!(drift().await["drift"], crate::drift::OFF_THERE);
+        set(app, &stage, &stage.coupon, "spring").await;
+        assert_eq!(live(app), on("SPRING", &stage.coupon));
+        assert_eq!(drift().await, json!({ "status": "SYNCED", "drift": null }));
+        assert_eq!(app.acme.stripe.promotion_codes("SPRING").len(), 1);
+        // And where Stripe is away it is owed, once.
+        off().await;
+        app.standin.fault(Fault::new(FaultKind::DropBefore).always());
+        for _ in 0..2 {
+            set(app, &stage, &stage.coupon, "SPRING").await;
+        }
+        assert_eq!(app.state().await.count("stripe_operation"), operations + 2);
+        app.standin.clear_faults();
+        settled(app, &stage).await;
+        assert_eq!(live(app), on("SPRING", &stage.coupon));
+        let log = app.olivia().query("{ auditLog(filter: { action: \"campaign_code.set\" }) { totalCount } }").await;
+        assert_eq!(log["auditLog"]["totalCount"], 4);
+    }
 }

@@ -39,6 +39,8 @@ mod coverage;
 mod crash;
 mod credit;
 mod credit_notes;
+mod deleting;
+mod deleting_faults;
 mod demo;
 mod disputes;
 mod disputes_in_any_order;

@@ -1,4 +1,4 @@
-//! Minting codes, renaming them, switching them off and on.
+//! Minting codes, renaming them, switching them off and on, deleting them.
 
 use async_graphql::{Context, Guard, GuardExt, Object};
 
@@ -7,9 +7,9 @@ use super::{
         bulk_mint::{BulkMintAffiliateCodesInput, BulkMintAffiliateCodesPayload, BulkMintResult},
         code_settings::{UpdateCodeSettingsInput, UpdateCodeSettingsPayload},
         codes::{
-            AffiliateCode, DeactivateAffiliateCodeInput, DeactivateAffiliateCodePayload, MintAffiliateCodeInput,
-            MintAffiliateCodePayload, ReactivateAffiliateCodeInput, ReactivateAffiliateCodePayload,
-            RenameAffiliateCodeInput, RenameAffiliateCodePayload,
+            AffiliateCode, DeactivateAffiliateCodeInput, DeactivateAffiliateCodePayload, DeleteAffiliateCodeInput,
+            DeleteAffiliateCodePayload, MintAffiliateCodeInput, MintAffiliateCodePayload, ReactivateAffiliateCodeInput,
+            ReactivateAffiliateCodePayload, RenameAffiliateCodeInput, RenameAffiliateCodePayload,
         },
         context::May,
         errors::payload,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     auth::Operation,
-    domain::{bulk_mint, code_renaming, code_settings, code_switching, codes},
+    domain::{bulk_mint, code_deletion, code_renaming, code_settings, code_switching, codes},
 };
 
 /// Minting is for those who manage codes and, where the brand allows it, for affiliates.
@@ -138,6 +138,24 @@ impl CodeMutations {
         let (affiliate_code, user_errors) = payload(done.map(node!(AffiliateCode)))?;
         Ok(ReactivateAffiliateCodePayload {
             affiliate_code,
+            user_errors,
+        })
+    }
+    /// Deletes a code, here at once, and at Stripe, where all its promotion codes are switched off as soon as it can be. For
+    /// owners and managers. It is in no list any more, and cannot be renamed or switched on again; what it sold, and still
+    /// sells, is its affiliate's.
+    #[graphql(guard = "May(Operation::ManageCodes)")]
+    async fn delete_affiliate_code(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteAffiliateCodeInput,
+    ) -> async_graphql::Result<DeleteAffiliateCodePayload> {
+        let done = call(ctx, async |domain, actor| {
+            code_deletion::delete(domain, actor, known(input.code_id())?).await
+        });
+        let (deleted, user_errors) = payload(done.await.map(|(id, _)| id))?;
+        Ok(DeleteAffiliateCodePayload {
+            deleted_id: deleted.map(|id| id.to_string().into()),
             user_errors,
         })
     }

@@ -237,7 +237,7 @@ fn differs(row: OurCode) -> Option<Difference> {
     let drift = row.standing.drift()?;
     let mend = match drift {
         CodeDrift::OffAtStripe => Repair::Switch(row.id, row.coupon, CodeStatus::Active),
-        CodeDrift::OnAtStripe => Repair::Switch(row.id, row.coupon, CodeStatus::Inactive),
+        CodeDrift::OnAtStripe | CodeDrift::DeletedAndOn => Repair::Switch(row.id, row.coupon, CodeStatus::Inactive),
         CodeDrift::MissingAtStripe => Repair::Make(row.id),
         CodeDrift::CouponDeletedAtStripe => Repair::Nothing(USED_UP),
     };

@@ -168,9 +168,10 @@ pub fn mutations() -> Vec<Specimen> {
         ),
         mutation("deactivateAffiliateCode", json!({ "id": "$code" })),
         mutation("reactivateAffiliateCode", json!({ "id": "$code" })),
+        mutation("deleteAffiliateCode", json!({ "id": "$code" })),
         mutation(
             "deleteCampaignCoupon",
-            json!({ "id": "$coupon", "expectedLiveCodeCount": 3 }),
+            json!({ "id": "$coupon", "expectedLiveCodeCount": 2 }),
         ),
         mutation(
             "createApiKey",
