@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use entity::{
-    campaign,
+    campaign::{self, ClickModel},
     campaign_rule::{self, CommissionDuration},
     id::CampaignId,
 };
@@ -74,6 +74,10 @@ pub(super) struct RuleInput {
     pub(super) duration: CommissionDuration,
     pub(super) months: Option<i32>,
     pub(super) hold_days: i32,
+    /// Basis points.
+    pub(super) override_bps: Option<i32>,
+    pub(super) click_model: ClickModel,
+    pub(super) cookie_window_days: i32,
 }
 
 impl RuleInput {
@@ -83,6 +87,9 @@ impl RuleInput {
             duration: row.duration,
             months: row.duration_months,
             hold_days: row.hold_days,
+            override_bps: row.override_bps,
+            click_model: row.click_model,
+            cookie_window_days: row.cookie_window_days,
         })
     }
 
@@ -94,6 +101,7 @@ impl RuleInput {
             (_, months) => problems.require(months.is_none(), field, "Only MONTHS takes a number of months."),
         }
         problems.range(&["holdDays"], self.hold_days, 0, MAX_DAYS);
+        problems.range(&["cookieWindowDays"], self.cookie_window_days, 1, MAX_DAYS);
     }
 
     pub(super) async fn append_in_txn(
@@ -118,6 +126,9 @@ impl RuleInput {
             duration: self.duration,
             duration_months: self.months,
             hold_days: self.hold_days,
+            override_bps: self.override_bps,
+            click_model: self.click_model,
+            cookie_window_days: self.cookie_window_days,
         };
         campaign_rule::Entity::insert(row.clone().into_active_model())
             .exec_without_returning(txn)

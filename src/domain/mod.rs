@@ -39,6 +39,8 @@ pub mod plans;
 pub mod refused_codes;
 pub mod repair;
 pub mod replay;
+pub mod reports;
+mod sale_log;
 pub mod stats;
 mod taken;
 pub mod tenancy;
@@ -47,9 +49,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entity::id::BrandId;
+use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use crate::{auth::Scope, clock::Clock, db::Db, error::Result};
+use feed::FeedName;
+use reports::Report;
 
 /// What the rules work with.
 #[derive(Clone)]
@@ -57,6 +62,7 @@ pub struct Domain {
     pub db: Db,
     pub clock: Clock,
     pub outbox: Arc<dyn Outbox>,
+    pub books: Arc<dyn Books>,
 }
 
 impl Domain {
@@ -86,6 +92,19 @@ pub trait Outbox: Send + Sync {
 
     /// Something is owed: the worker need not wait for its timer.
     fn wake(&self);
+}
+
+/// Works out what stands once something is reported or decided.
+#[async_trait]
+pub trait Books: Send + Sync {
+    /// Folds reports into their sales, in the caller's transaction and last in it.
+    ///
+    /// # Errors
+    /// `Retry` where another transaction holds one of the sales: the caller's is begun again.
+    async fn fold_in_txn(&self, txn: &DatabaseTransaction, feed: FeedName, reports: &[Report]) -> Result<()>;
+
+    /// The feed has grown; the commit is done.
+    fn ring(&self);
 }
 
 /// How the first try of an operation ended.

@@ -8,6 +8,7 @@ pub mod adoption;
 pub mod answers;
 pub mod apply;
 pub mod backfill;
+pub mod books;
 mod calls;
 pub mod client;
 pub mod drift;
