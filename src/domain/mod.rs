@@ -24,6 +24,7 @@ pub mod codes;
 pub mod commission;
 pub mod conversions;
 pub mod coupon_changes;
+mod coupon_rules;
 mod coupon_terms;
 pub mod coupons;
 pub mod drift;
@@ -41,6 +42,7 @@ pub mod repair;
 pub mod replay;
 pub mod reports;
 mod sale_log;
+pub mod simulation;
 pub mod stats;
 mod taken;
 pub mod tenancy;
@@ -52,7 +54,13 @@ use entity::id::BrandId;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use crate::{auth::Scope, clock::Clock, db::Db, error::Result};
+use crate::{
+    auth::Scope,
+    clock::Clock,
+    db::{Db, Reader},
+    error::Result,
+};
+use attribution::{Asked, Known};
 use feed::FeedName;
 use reports::Report;
 
@@ -102,6 +110,9 @@ pub trait Books: Send + Sync {
     /// # Errors
     /// `Retry` where another transaction holds one of the sales: the caller's is begun again.
     async fn fold_in_txn(&self, txn: &DatabaseTransaction, feed: FeedName, reports: &[Report]) -> Result<()>;
+
+    /// What a decision would look at.
+    async fn known(&self, db: &Reader, feed: FeedName, asked: Asked) -> Result<Known>;
 
     /// The feed has grown; the commit is done.
     fn ring(&self);

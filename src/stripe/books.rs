@@ -3,11 +3,17 @@
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 
-use super::{facts::read_report, fold};
+use super::{facts::read_report, fold, known};
 use crate::{
     announce::FeedBell,
     clock::Clock,
-    domain::{self, feed::FeedName, reports::Report},
+    db::Reader,
+    domain::{
+        self,
+        attribution::{Asked, Known},
+        feed::FeedName,
+        reports::Report,
+    },
     error::Result,
 };
 
@@ -24,6 +30,10 @@ impl domain::Books for Books {
         let moved = fold::fold_in_txn(txn, &self.clock, told).await?;
         moved.write_in_txn(txn, &self.clock).await?;
         Ok(())
+    }
+
+    async fn known(&self, db: &Reader, feed: FeedName, asked: Asked) -> Result<Known> {
+        known::read(db, feed, asked).await
     }
 
     fn ring(&self) {

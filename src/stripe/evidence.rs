@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::{
     facts::{Facts, PromotionCode},
-    known::{self, Asked},
+    known,
     projection::{Evidence, Named},
 };
 use crate::{domain::feed::FeedName, error::Result};
@@ -42,7 +42,7 @@ async fn ours(
 /// All that is known of our codes on some sales of one brand and mode, and of all that they name.
 pub async fn load(db: &impl ConnectionTrait, feed: FeedName, sales: &[&Facts]) -> Result<Evidence> {
     let promotion_codes = named(db, feed, sales).await?;
-    let mut asked = Asked::of(sales);
+    let mut asked = known::named(sales);
     asked.codes.extend(promotion_codes.values().map(|named| named.id));
     Ok(Evidence {
         promotion_codes,

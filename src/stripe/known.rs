@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use super::facts::Facts;
 use crate::{
     domain::{
-        attribution::{Click, Code, Known, Link, Person},
+        attribution::{Asked, Click, Code, Known, Link, Person},
         campaigns,
         feed::FeedName,
         reports::Verdict,
@@ -21,42 +21,29 @@ use crate::{
     error::Result,
 };
 
-/// What is asked about.
-#[derive(Clone, Debug, Default)]
-pub struct Asked {
-    pub codes: BTreeSet<CodeId>,
-    /// Their visitors' other clicks come along.
-    pub clicks: BTreeSet<ClickId>,
-    pub links: BTreeSet<LinkId>,
-    pub affiliates: BTreeSet<AffiliateId>,
-    pub campaigns: BTreeSet<CampaignId>,
-}
-
-impl Asked {
-    /// What some sales name, but for their promotion codes.
-    pub fn of(sales: &[&Facts]) -> Self {
-        let mut asked = Self::default();
-        for facts in sales {
-            let sessions = facts.sessions.values().flat_map(|it| &it.clicks);
-            let subscriptions = facts.subscriptions.values().flat_map(|it| &it.clicks);
-            let invoices = facts.invoices.values().flat_map(|it| &it.clicks);
-            asked.clicks.extend(sessions.chain(subscriptions).chain(invoices));
-            for sale in facts.reported.values().filter_map(|reported| reported.sale.as_ref()) {
-                asked.codes.extend(sale.code.iter().map(|code| code.id));
-                asked.clicks.extend(sale.click);
-                asked.links.extend(sale.link);
-                asked.affiliates.extend(sale.affiliate);
-                asked.campaigns.extend(sale.campaign);
-            }
-            asked
-                .affiliates
-                .extend(facts.decisions.values().filter_map(|it| match it.verdict {
-                    Verdict::Reassigned(affiliate) => Some(affiliate),
-                    Verdict::Approved | Verdict::Rejected => None,
-                }));
+/// What some sales name, but for their promotion codes.
+pub fn named(sales: &[&Facts]) -> Asked {
+    let mut asked = Asked::default();
+    for facts in sales {
+        let sessions = facts.sessions.values().flat_map(|it| &it.clicks);
+        let subscriptions = facts.subscriptions.values().flat_map(|it| &it.clicks);
+        let invoices = facts.invoices.values().flat_map(|it| &it.clicks);
+        asked.clicks.extend(sessions.chain(subscriptions).chain(invoices));
+        for sale in facts.reported.values().filter_map(|reported| reported.sale.as_ref()) {
+            asked.codes.extend(sale.code.iter().map(|code| code.id));
+            asked.clicks.extend(sale.click);
+            asked.links.extend(sale.link);
+            asked.affiliates.extend(sale.affiliate);
+            asked.campaigns.extend(sale.campaign);
         }
         asked
+            .affiliates
+            .extend(facts.decisions.values().filter_map(|it| match it.verdict {
+                Verdict::Reassigned(affiliate) => Some(affiliate),
+                Verdict::Approved | Verdict::Rejected => None,
+            }));
     }
+    asked
 }
 
 /// Reads it.

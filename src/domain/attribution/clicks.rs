@@ -104,7 +104,7 @@ impl Clicks {
             say(click, click.invalid.as_deref().unwrap_or_default());
         }
         for id in &self.unknown {
-            trail.push(Step::new("CLICK", "PASSED_OVER", format!("{id} is not known")));
+            trail.push(Step::unknown_click(&id.to_string()));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a decision looks at, as it stood from when on. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -18,6 +18,17 @@ pub type History<T> = Vec<(DateTime<Utc>, T)>;
 pub fn at<T>(history: &History<T>, moment: DateTime<Utc>) -> Option<&T> {
     let last = history.iter().rev().find(|(from, _)| *from <= moment);
     last.or(history.first()).map(|(_, value)| value)
+}
+
+/// What is asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub codes: BTreeSet<CodeId>,
+    /// Their visitors' other clicks come along.
+    pub clicks: BTreeSet<ClickId>,
+    pub links: BTreeSet<LinkId>,
+    pub affiliates: BTreeSet<AffiliateId>,
+    pub campaigns: BTreeSet<CampaignId>,
 }
 
 /// All that is known of the codes, clicks and people that some sales name: of one brand alone.

@@ -22,6 +22,7 @@ mod codes;
 mod known;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -31,10 +32,10 @@ use entity::{
     conversion::AttributionMethod,
     id::{AffiliateId, CampaignId, ClickId, CodeId},
 };
-use serde::{Deserialize, Serialize};
 
 pub use codes::Candidate;
-pub use known::{Click, Code, History, Known, Link, Person, at};
+pub use known::{Asked, Click, Code, History, Known, Link, Person, at};
+pub use trail::Step;
 
 use crate::domain::reports;
 use clicks::Clicks;
@@ -100,44 +101,6 @@ pub struct Decision {
     /// A manager refused it: it earns nothing.
     pub rejected: bool,
     pub trail: Vec<Step>,
-}
-
-/// One reason. The trail is their list, in the order in which the rules spoke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// The rule that spoke.
-    pub rule: String,
-    /// What it said.
-    pub outcome: String,
-    pub detail: Option<String>,
-    /// Whom it is about; other affiliates are not told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub affiliate: Option<AffiliateId>,
-}
-
-impl Step {
-    fn new(rule: &str, outcome: &str, detail: impl Into<String>) -> Self {
-        Self {
-            rule: rule.to_owned(),
-            outcome: outcome.to_owned(),
-            detail: Some(detail.into()),
-            affiliate: None,
-        }
-    }
-
-    fn about(self, affiliate: AffiliateId) -> Self {
-        Self {
-            affiliate: Some(affiliate),
-            ..self
-        }
-    }
-
-    /// What an affiliate is told of it: nothing of other affiliates, and not a manager's words.
-    pub fn told_to(self, own: AffiliateId) -> Option<Self> {
-        let about_others = self.affiliate.is_some_and(|affiliate| affiliate != own);
-        let detail = self.detail.filter(|_| self.rule != verdicts::RULE);
-        (!about_others).then_some(Self { detail, ..self })
-    }
 }
 
 impl Credit {
@@ -256,7 +219,7 @@ fn best(codes: &Codes<'_>, evidence: &Evidence<'_>, trail: &mut Vec<Step>) -> Op
         let detail = format!("the brand's server named an affiliate: {why}");
         trail.push(Step::new("SERVER", "PASSED_OVER", detail).about(named.affiliate_id));
     }
-    for text in evidence.shared {
+    for text in evidence.shared.iter().filter(|_| code.is_none()) {
         let detail = format!("{text} is of all affiliates of its campaign");
         trail.push(Step::new("SHARED_CODE", "SHOWN", detail));
     }

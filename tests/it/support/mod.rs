@@ -5,6 +5,7 @@ pub mod app;
 pub mod binary;
 pub mod books;
 pub mod cast;
+pub mod clicks;
 pub mod client;
 pub mod database;
 pub mod evidence;

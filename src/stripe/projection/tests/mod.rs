@@ -1,5 +1,7 @@
 //! What a dispute does to a conversion, case by case.
 
+mod credit;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 

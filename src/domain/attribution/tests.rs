@@ -1,1 +1,0 @@
-//! The decision table, and what never changes it.
