@@ -30,6 +30,7 @@ use crate::{
     rest::{health, layers, stripe_webhook},
     stripe::{
         backfill::Backfill,
+        books::Books,
         client::Stripe,
         fetch::Fetcher,
         inbox::{Inbox, inbox},
@@ -96,6 +97,10 @@ impl App {
             db: db.clone(),
             clock: clock.clone(),
             outbox: Arc::new(operations.clone()),
+            books: Arc::new(Books {
+                clock: clock.clone(),
+                bell: bell.clone(),
+            }),
         };
         let fetcher = Fetcher {
             db: db.clone(),

@@ -1,8 +1,11 @@
-//! What a campaign pays from a moment on. Append-only: a new rule touches only the sales that come after it.
+//! What a campaign pays, and which clicks count, from a moment on. Append-only: a new rule touches only the sales that come after it.
 
 use sea_orm::entity::prelude::*;
 
-use crate::id::{BrandId, CampaignId};
+use crate::{
+    campaign::ClickModel,
+    id::{BrandId, CampaignId},
+};
 
 crate::text_enum! {
     /// For how long a customer's sales earn.
@@ -27,6 +30,11 @@ pub struct Model {
     pub duration_months: Option<i32>,
     /// Days until a commission is due.
     pub hold_days: i32,
+    /// Basis points of a recruit's commission, on top of it, for the recruiter.
+    pub override_bps: Option<i32>,
+    /// Which of a visitor's clicks counts, and for how many days.
+    pub click_model: ClickModel,
+    pub cookie_window_days: i32,
 }
 
 crate::plain_table!();

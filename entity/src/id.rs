@@ -80,6 +80,10 @@ ids! {
     CampaignId = "cmp_",
     /// Somebody who shares codes.
     AffiliateId = "aff_",
+    /// What an affiliate shares of a campaign.
+    LinkId = "lnk_",
+    /// Somebody followed a link.
+    ClickId = "clk_",
     /// A discount; also the id of the Stripe coupon.
     CouponId = "cpn_",
     /// What a customer types.

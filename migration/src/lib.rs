@@ -14,6 +14,7 @@ mod m0011_disputes;
 mod m0012_backfill;
 mod m0013_inbox_view;
 mod m0014_code_lives;
+mod m0015_attribution;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_backfill::Migration),
             Box::new(m0013_inbox_view::Migration),
             Box::new(m0014_code_lives::Migration),
+            Box::new(m0015_attribution::Migration),
         ]
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::{Failure, Outcome, of, open, print};
 use crate::{
+    announce::FeedBell,
     auth::{Actor, api_key::scopes, jwt::Mode},
     clock::Clock,
     config::Config,
@@ -25,6 +26,7 @@ use crate::{
         page::{MAX_PAGE, PageArgs, Place},
     },
     stripe::{
+        books::Books,
         client::Stripe,
         operations::{Lanes, Operations},
     },
@@ -147,9 +149,14 @@ pub(super) async fn domain(config: &Config) -> Result<Domain, Failure> {
         wake: Arc::new(Notify::new()),
         lanes: Lanes::default(),
     };
+    let books = Books {
+        clock: clock.clone(),
+        bell: FeedBell::default(),
+    };
     Ok(Domain {
         db,
         clock,
+        books: Arc::new(books),
         outbox: Arc::new(operations),
     })
 }

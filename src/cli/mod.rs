@@ -31,7 +31,7 @@ use crate::{
     domain::{Domain, brands},
     error::{Error, UserError},
     first_run,
-    stripe::{fetch::Fetcher, operations::Operations},
+    stripe::{books::Books, fetch::Fetcher, operations::Operations},
     telemetry,
 };
 
@@ -167,6 +167,10 @@ fn outbox(fetcher: &Fetcher) -> Domain {
         db: fetcher.db.clone(),
         clock: fetcher.clock.clone(),
         outbox: std::sync::Arc::new(operations),
+        books: std::sync::Arc::new(Books {
+            clock: fetcher.clock.clone(),
+            bell: Default::default(),
+        }),
     }
 }
 

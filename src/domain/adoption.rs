@@ -15,7 +15,8 @@ use entity::{
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::{
-    Domain, affiliates, audit, campaigns, code_text, coupon_terms::MAX_NAME, drift::AtStripe, plans, taken, tenancy,
+    Domain, affiliates, audit, campaigns, code_text, coupon_rules, coupon_terms::MAX_NAME, drift::AtStripe, plans, taken,
+    tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -206,6 +207,7 @@ async fn adopt_coupon(
     coupon::Entity::insert(row.clone().into_active_model())
         .exec_without_returning(txn)
         .await?;
+    coupon_rules::append_in_txn(txn, &domain.clock, &row).await?;
     let entry = audit::Entry::created("coupon.imported", row.id, &row)?;
     audit::record_in_txn(txn, &domain.clock, actor, entry).await?;
     Ok(row)

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use url::Url;
 
-pub use super::campaign_rules::{CommissionInput, rule};
+pub use super::campaign_rules::{CommissionInput, rate, rule};
 use super::{
     Domain, audit,
     campaign_rules::{RuleInput, current_rule, pay, stored_pay},
@@ -101,12 +101,14 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCampaign) -> Re
     let mut problems = Problems::default();
     let name = problems.text(&["name"], &input.name, MAX_NAME);
     let landing_url = landing_url(&mut problems, &input.landing_url);
-    problems.range(&["cookieWindowDays"], input.cookie_window_days, 1, MAX_DAYS);
     let rule = RuleInput {
         pay: pay(&mut problems, &input.commission),
         duration: input.duration,
         months: input.months,
         hold_days: input.hold_days,
+        override_bps: None,
+        click_model: input.click_model,
+        cookie_window_days: input.cookie_window_days,
     };
     rule.check(&mut problems);
     problems.check()?;
@@ -133,7 +135,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCampaign) -> Re
     Ok(campaign)
 }
 
-/// Changes a campaign. A changed commission or hold counts for sales from now on.
+/// Changes a campaign. What it pays and which clicks count change for sales from now on.
 ///
 /// # Errors
 /// `NOT_FOUND` on `id`; `INVALID` on the field that breaks a rule.
@@ -157,7 +159,6 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: Updat
         change.click_model = Set(model);
     }
     if let Some(days) = input.cookie_window_days {
-        problems.range(&["cookieWindowDays"], days, 1, MAX_DAYS);
         change.cookie_window_days = Set(days);
     }
     if let Some(on) = input.affiliates_can_manage_codes {
@@ -173,6 +174,9 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: Updat
         duration,
         months: input.months.or(kept),
         hold_days: input.hold_days.unwrap_or(old.hold_days),
+        override_bps: old.override_bps,
+        click_model: input.click_model.unwrap_or(old.click_model),
+        cookie_window_days: input.cookie_window_days.unwrap_or(old.cookie_window_days),
     };
     rule.check(&mut problems);
     problems.check()?;

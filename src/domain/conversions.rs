@@ -8,7 +8,9 @@ use entity::{
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, Select, sea_query::SimpleExpr};
 
 use super::{
-    Domain, code_text,
+    Domain,
+    attribution::Step,
+    code_text,
     page::{self, Order, Page, PageArgs},
     tenancy,
 };
@@ -80,9 +82,12 @@ pub struct ConversionFilter {
 }
 
 impl ConversionFilter {
-    fn condition(&self, now: DateTime<Utc>) -> Condition {
+    fn condition(&self, scope: &Scope, now: DateTime<Utc>) -> Condition {
         use conversion::Column;
+        let by_code = self.code_id.is_some() || self.coupon_code.is_some();
+        let told_own = by_code && scope.affiliate.is_some();
         Condition::all()
+            .add_option(told_own.then(|| Column::CodeIsOwn.eq(true)))
             .add_option(
                 self.attribution_method
                     .clone()
@@ -106,7 +111,7 @@ impl ConversionFilter {
     }
 
     /// The same on a row at hand: what a subscription filters by.
-    pub fn matches(&self, row: &conversion::Model, now: DateTime<Utc>) -> bool {
+    pub fn matches(&self, row: &conversion::Model, scope: &Scope, now: DateTime<Utc>) -> bool {
         fn holds<T>(given: Option<T>, test: impl FnOnce(T) -> bool) -> bool {
             given.is_none_or(test)
         }
@@ -116,10 +121,10 @@ impl ConversionFilter {
             && holds(self.kind.as_ref(), |set| set.contains(&row.kind))
             && holds(self.campaign_id, |id| id == Some(row.campaign_id))
             && holds(self.affiliate_id, |id| id == Some(row.affiliate_id))
-            && holds(self.code_id, |id| id.is_some() && id == row.code_id)
+            && holds(self.code_id, |id| id.is_some() && id == code_id(row, scope))
             && holds(self.coupon_code.as_ref(), |code| {
                 let code = code_text::normalized(code);
-                code.is_some() && row.coupon_code == code
+                code.is_some() && coupon_code(row, scope) == code.as_deref()
             })
             && holds(self.occurred_from, |from| row.occurred_at >= from)
             && holds(self.occurred_before, |before| row.occurred_at < before)
@@ -136,7 +141,7 @@ impl ConversionFilter {
 fn filtered(scope: &Scope, filter: &ConversionFilter, now: DateTime<Utc>) -> Select<conversion::Entity> {
     tenancy::find::<conversion::Entity>(scope)
         .filter(conversion::Column::MergedInto.is_null())
-        .filter(filter.condition(now))
+        .filter(filter.condition(scope, now))
 }
 
 /// A page of the conversions that the caller may see, the newest sale first.
@@ -180,14 +185,38 @@ async fn by_id(db: &impl ConnectionTrait, scope: &Scope, id: ConversionId) -> Re
     Ok(rows.one(db).await?)
 }
 
+/// Whether the caller may know which code was redeemed: another affiliate's is not an affiliate's to know.
+fn knows_code(row: &conversion::Model, scope: &Scope) -> bool {
+    scope.affiliate.is_none() || row.code_is_own
+}
+
+/// The redeemed code, as far as the caller may know it.
+pub fn code_id(row: &conversion::Model, scope: &Scope) -> Option<CodeId> {
+    row.code_id.filter(|_| knows_code(row, scope))
+}
+
+/// The same, as typed at checkout.
+pub fn coupon_code<'a>(row: &'a conversion::Model, scope: &Scope) -> Option<&'a str> {
+    row.coupon_code.as_deref().filter(|_| knows_code(row, scope))
+}
+
 /// What a dashboard's Source column shows.
-pub fn source(row: &conversion::Model) -> String {
-    match (row.attribution_method, &row.coupon_code) {
+pub fn source(row: &conversion::Model, scope: &Scope) -> String {
+    match (row.attribution_method, coupon_code(row, scope)) {
         (AttributionMethod::Coupon, Some(code)) => format!("Coupon · {code}"),
         (AttributionMethod::Coupon, None) => "Coupon".to_owned(),
         (AttributionMethod::Link, _) => "Link".to_owned(),
         (AttributionMethod::S2s, _) => "S2S".to_owned(),
     }
+}
+
+/// Why it is credited as it is; an affiliate is told nothing of others.
+pub fn trail(row: &conversion::Model, scope: &Scope) -> Result<Vec<Step>> {
+    let steps: Vec<Step> = serde_json::from_str(&row.attribution_trail)?;
+    Ok(match scope.affiliate {
+        Some(own) => steps.into_iter().filter_map(|step| step.told_to(own)).collect(),
+        None => steps,
+    })
 }
 
 /// The customer's e-mail; an affiliate is shown enough of it to tell two customers apart, and no more.

@@ -7,7 +7,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, QueryFilter, Select, Set};
 use uuid::Uuid;
 
 use super::{
-    Attempt, Domain, Refusal, audit,
+    Attempt, Domain, Refusal, audit, coupon_rules,
     coupon_terms::MAX_NAME,
     coupons::{find, rejected},
     drift::{self, CouponDrift},
@@ -69,6 +69,9 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CouponId, input: UpdateC
     } else {
         before.clone()
     };
+    if after.overrides_click_attribution != before.overrides_click_attribution {
+        coupon_rules::append_in_txn(&txn, &domain.clock, &after).await?;
+    }
     let mut owed = None;
     // Naming it as it is called here takes back what it was named at Stripe.
     let renamed_there = name.is_some() && matches!(drift::of_coupon(&before), Some(CouponDrift::RenamedAtStripe(_)));
@@ -122,6 +125,9 @@ async fn take_back(
             undo.archived = Set(before.archived);
         }
         let undone = undo.update(&txn).await?;
+        if undone.overrides_click_attribution != row.overrides_click_attribution {
+            coupon_rules::append_in_txn(&txn, &domain.clock, &undone).await?;
+        }
         let entry = audit::Entry::changed("coupon.refused_by_stripe", after.id, &row, &undone)?;
         let entry = entry.with("reason", refusal.message.clone());
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub use super::coupon_terms::{CreateCoupon, DiscountInput};
 use super::{
-    Attempt, Domain, Refusal, affiliates, audit, campaigns,
+    Attempt, Domain, Refusal, affiliates, audit, campaigns, coupon_rules,
     coupon_terms::Terms,
     first_try,
     owed::{self, Call},
@@ -140,6 +140,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCoupon) -> Resu
     coupon::Entity::insert(coupon.clone().into_active_model())
         .exec_without_returning(&txn)
         .await?;
+    coupon_rules::append_in_txn(&txn, &domain.clock, &coupon).await?;
     let operation = owed::owe_in_txn(&txn, domain, scope, &creation(&coupon), connected).await?;
     let entry = audit::Entry::created("coupon.created", coupon.id, &coupon)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
@@ -212,6 +213,7 @@ async fn undo_creation(
     let shared = campaign_code::Entity::find().filter(campaign_code::Column::CouponId.eq(id));
     if codes.one(&txn).await?.is_none() && shared.one(&txn).await?.is_none() {
         stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
+        coupon_rules::remove_in_txn(&txn, id).await?;
         coupon::Entity::delete_by_id(id).exec(&txn).await?;
         let entry = audit::Entry::removed("coupon.refused_by_stripe", id, coupon)?;
         let entry = entry.with("reason", refusal.message.clone());

@@ -25,6 +25,7 @@ pub mod codes;
 pub mod commission;
 pub mod conversions;
 pub mod coupon_changes;
+mod coupon_rules;
 mod coupon_terms;
 pub mod coupons;
 pub mod drift;
@@ -41,6 +42,9 @@ pub mod plans;
 pub mod refused_codes;
 pub mod repair;
 pub mod replay;
+pub mod reports;
+mod sale_log;
+pub mod simulation;
 pub mod stats;
 mod taken;
 pub mod tenancy;
@@ -49,9 +53,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entity::id::BrandId;
+use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use crate::{auth::Scope, clock::Clock, db::Db, error::Result};
+use crate::{
+    auth::Scope,
+    clock::Clock,
+    db::{Db, Reader},
+    error::Result,
+};
+use attribution::{Asked, Known};
+use feed::FeedName;
+use reports::Report;
 
 /// What the rules work with.
 #[derive(Clone)]
@@ -59,6 +72,7 @@ pub struct Domain {
     pub db: Db,
     pub clock: Clock,
     pub outbox: Arc<dyn Outbox>,
+    pub books: Arc<dyn Books>,
 }
 
 impl Domain {
@@ -88,6 +102,22 @@ pub trait Outbox: Send + Sync {
 
     /// Something is owed: the worker need not wait for its timer.
     fn wake(&self);
+}
+
+/// Works out what stands once something is reported or decided.
+#[async_trait]
+pub trait Books: Send + Sync {
+    /// Folds reports into their sales, in the caller's transaction and last in it.
+    ///
+    /// # Errors
+    /// `Retry` where another transaction holds one of the sales: the caller's is begun again.
+    async fn fold_in_txn(&self, txn: &DatabaseTransaction, feed: FeedName, reports: &[Report]) -> Result<()>;
+
+    /// What a decision would look at.
+    async fn known(&self, db: &Reader, feed: FeedName, asked: Asked) -> Result<Known>;
+
+    /// The feed has grown; the commit is done.
+    fn ring(&self);
 }
 
 /// How the first try of an operation ended.

@@ -2,8 +2,8 @@
 //! or REST. A test sees to it that no resolver or handler goes round.
 
 use entity::{
-    affiliate, affiliate_campaign, api_key, audit_entry, campaign, campaign_code, code, conversion, coupon, feed_event,
-    id::AffiliateId, stripe_event,
+    affiliate, affiliate_campaign, affiliate_link, api_key, audit_entry, campaign, campaign_code, click, code,
+    conversion, coupon, feed_event, id::AffiliateId, stripe_event,
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -82,6 +82,27 @@ impl Owned for affiliate::Entity {
     /// An affiliate sees itself alone.
     fn visible(scope: &Scope) -> Condition {
         for_affiliate(scope, |own| all_of([affiliate::Column::Id.eq(own)]))
+    }
+}
+
+impl Owned for affiliate_link::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([affiliate_link::Column::BrandId.eq(scope.brand)])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |own| all_of([affiliate_link::Column::AffiliateId.eq(own)]))
+    }
+}
+
+/// Of both modes.
+impl Owned for click::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([click::Column::BrandId.eq(scope.brand)])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |own| all_of([click::Column::AffiliateId.eq(own)]))
     }
 }
 

@@ -110,14 +110,16 @@ impl Conversion {
         self.row.attribution_method.into()
     }
 
-    /// The redeemed code as typed at checkout, for example SARAH20.
-    async fn coupon_code(&self) -> Option<&str> {
-        self.row.coupon_code.as_deref()
+    /// The redeemed code as typed at checkout, for example SARAH20. An affiliate is not told another's.
+    async fn coupon_code(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<&str>> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        Ok(conversions::coupon_code(&self.row, &actor.scope))
     }
 
     /// What a dashboard's Source column shows: "Coupon · SARAH20", "Link", "S2S".
-    async fn source(&self) -> String {
-        conversions::source(&self.row)
+    async fn source(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        Ok(conversions::source(&self.row, &actor.scope))
     }
 
     async fn kind(&self) -> ConversionKind {
@@ -175,9 +177,12 @@ impl Conversion {
         })
     }
 
-    /// The redeemed code.
-    async fn code(&self) -> async_graphql::Result<Option<AffiliateCode>> {
-        let Some(code) = self.row.code_id else { return Ok(None) };
+    /// The redeemed code; none for one that a campaign's affiliates share.
+    async fn code(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AffiliateCode>> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        let Some(code) = conversions::code_id(&self.row, &actor.scope) else {
+            return Ok(None);
+        };
         let row = present(self.loaders.code(code).await, "code")?;
         Ok(Some(AffiliateCode {
             row,
@@ -192,13 +197,11 @@ impl Conversion {
     }
 
     /// Why it is credited as it is: the reasons in the order in which the rules spoke.
-    /// An affiliate is not told of other affiliates' codes.
+    /// An affiliate is not told of other affiliates, nor what a manager wrote.
     async fn attribution_trail(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<AttributionStep>> {
-        let steps: Vec<Step> =
-            serde_json::from_str(&self.row.attribution_trail).map_err(|error| graphql_error(error.into()))?;
-        let own = ctx.requester().map_err(graphql_error)?.actor.scope.affiliate;
-        let told = |step: &Step| own.is_none() || step.affiliate.is_none() || step.affiliate == own;
-        Ok(steps.into_iter().filter(told).map(AttributionStep::from).collect())
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        let steps = conversions::trail(&self.row, &actor.scope).map_err(graphql_error)?;
+        Ok(steps.into_iter().map(AttributionStep::from).collect())
     }
 
     /// When the sale was, by Stripe.

@@ -22,6 +22,7 @@ pub mod node;
 pub mod query;
 pub mod scalars;
 pub mod schema;
+pub mod simulation;
 pub mod stats;
 pub mod subscription;
 pub mod transport;

@@ -19,6 +19,7 @@ use super::{
     inbox::{StripeEvent, StripeEventFilter, StripeInbox},
     node::{self, Node},
     scalars::{filter_id, id},
+    simulation::{self, AttributionSimulation, SimulateAttributionInput},
     stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
 };
 use crate::{
@@ -38,7 +39,7 @@ use crate::{
 
 pub struct Query;
 
-fn parts<'a>(ctx: &'a Context<'_>) -> async_graphql::Result<(&'a Domain, &'a Requester)> {
+pub(super) fn parts<'a>(ctx: &'a Context<'_>) -> async_graphql::Result<(&'a Domain, &'a Requester)> {
     let parts = ctx.domain().and_then(|domain| Ok((domain, ctx.requester()?)));
     parts.map_err(graphql_error)
 }
@@ -252,6 +253,16 @@ impl Query {
             node,
         )
         .await
+    }
+
+    /// Who would be credited for a sale, and why. Nothing is recorded.
+    #[graphql(guard = "May(Operation::SimulateAttribution)", complexity = "10 + child_complexity")]
+    async fn simulate_attribution(
+        &self,
+        ctx: &Context<'_>,
+        input: SimulateAttributionInput,
+    ) -> async_graphql::Result<AttributionSimulation> {
+        simulation::simulate(ctx, input).await
     }
 
     /// Figures per code, those never used included, oldest code first. A deleted code is there where it has figures in the

@@ -87,7 +87,7 @@ async fn events(
                 let heard = feed::is_visible(&item.event, &scope, kind)
                     && scope.affiliate.is_none_or(|own| own == item.conversion.affiliate_id)
                     && item.conversion.merged_into.is_none()
-                    && filter.matches(&item.conversion, clock.now());
+                    && filter.matches(&item.conversion, &scope, clock.now());
                 heard.then(|| {
                     Ok(ConversionEvent {
                         cursor: feed::cursor(item.event.id),

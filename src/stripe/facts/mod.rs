@@ -12,12 +12,15 @@ mod money_back;
 pub mod needs;
 mod payments;
 mod read;
+mod reports;
 mod sessions;
 mod shares;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use entity::id::ClickId;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use credit_notes::CreditNote;
 pub use disputes::{Dispute, DisputeState, Word};
@@ -27,9 +30,10 @@ pub use needs::{Request, charges_with_failed_refunds, needs};
 pub use payments::Payments;
 pub use read::{BACKFILL, CODE_METADATA, Reading, Unreadable, read_event, read_object};
 pub(super) use read::{seconds, text};
+pub use reports::{Reported, read_report, reported_name};
 pub use sessions::{Session, Total};
 
-use crate::money::Currency;
+use crate::{domain::reports::Decision, money::Currency};
 
 /// All that is known of one sale: a subscription with all its invoices, or a one-off payment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +66,12 @@ pub struct Facts {
     /// By `promo_…`; only those that had to be looked up.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub promotion_codes: BTreeMap<String, PromotionCode>,
+    /// Sales that were made outside Stripe, by [`reported_name`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reported: BTreeMap<String, Reported>,
+    /// What managers decided about its parts, later ones after earlier ones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub decisions: BTreeMap<Uuid, Decision>,
     /// Payment intents whose invoices were looked up, found or not.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub looked_up: BTreeSet<String>,
@@ -83,6 +93,9 @@ pub struct Subscription {
     pub discounts: Option<BTreeSet<String>>,
     /// The same when it was looked up: codes that were redeemed since its start are among them.
     pub discounts_later: BTreeSet<String>,
+    /// The clicks that its metadata names.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub clicks: BTreeSet<ClickId>,
 }
 
 /// An invoice.
@@ -102,6 +115,9 @@ pub struct Invoice {
     /// What each of them paid of this invoice, where that is told. Minor units.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub paid_with: BTreeMap<String, i64>,
+    /// The clicks that its metadata, or its subscription's, names.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub clicks: BTreeSet<ClickId>,
 }
 
 /// The figures of a paid invoice; they do not change any more. The order is that of the fields.
@@ -176,10 +192,15 @@ impl Facts {
         merge_map(&mut self.credit_notes, other.credit_notes);
         merge_map(&mut self.discounts, other.discounts);
         merge_map(&mut self.promotion_codes, other.promotion_codes);
+        merge_map(&mut self.reported, other.reported);
+        for (id, decision) in other.decisions {
+            self.decisions.entry(id).or_insert(decision);
+        }
         self.looked_up.extend(other.looked_up);
     }
 
-    /// Every name that this sale goes by: the ids of its subscriptions, invoices, sessions, payment intents and charges.
+    /// Every name that this sale goes by: the ids of its subscriptions, invoices, sessions, payment intents and charges, and
+    /// of what was reported.
     pub fn keys(&self) -> BTreeSet<String> {
         let mut keys: BTreeSet<String> = self.subscriptions.keys().cloned().collect();
         for (id, invoice) in &self.invoices {
@@ -204,6 +225,8 @@ impl Facts {
             keys.extend(dispute.charge.clone());
             keys.extend(dispute.payment_intent.clone());
         }
+        keys.extend(self.reported.keys().cloned());
+        keys.extend(self.decisions.values().map(|decision| decision.part.clone()));
         keys
     }
 
@@ -255,6 +278,7 @@ impl Merge for Subscription {
             self.discounts.get_or_insert_default().extend(more);
         }
         self.discounts_later.extend(other.discounts_later);
+        self.clicks.extend(other.clicks);
     }
 }
 
@@ -267,6 +291,7 @@ impl Merge for Invoice {
         self.payments.extend(other.payments);
         merge_amounts(&mut self.paid_with, other.paid_with);
         merge_amounts(&mut self.discounts, other.discounts);
+        self.clicks.extend(other.clicks);
     }
 }
 

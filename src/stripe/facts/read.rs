@@ -182,6 +182,7 @@ impl Facts {
             first_invoice: id_of(&object["latest_invoice"]).filter(|_| at_start),
             discounts,
             discounts_later,
+            clicks: BTreeSet::new(),
         };
         self.subscriptions.insert(id, subscription);
         Ok(())

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use entity::id::ClickId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,6 +35,9 @@ pub struct Session {
     pub codes: BTreeMap<String, i64>,
     /// All its codes are told, and what each took off.
     pub codes_told: bool,
+    /// The clicks that `client_reference_id` and its metadata name.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub clicks: BTreeSet<ClickId>,
 }
 
 /// What a session came to. Minor units.
@@ -83,6 +87,7 @@ impl Merge for Session {
         merge_option(&mut self.paid_at, other.paid_at);
         merge_amounts(&mut self.codes, other.codes);
         self.codes_told |= other.codes_told;
+        self.clicks.extend(other.clicks);
     }
 }
 
@@ -109,6 +114,7 @@ impl Facts {
             paid_at: at.filter(|_| total.is_some()),
             codes,
             codes_told,
+            clicks: BTreeSet::new(),
         };
         self.sessions.insert(id, session);
         Ok(())

@@ -138,5 +138,6 @@ pub(super) fn shown(entry: &Entry) -> Value {
             status,
         } => json!({ "event": id, "stripeId": stripe_id, "type": kind, "status": status }),
         Entry::Answer(request) => json!({ "answer": request }),
+        Entry::Report(id) => json!({ "report": id }),
     }
 }

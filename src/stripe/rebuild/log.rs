@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use entity::{
     id::EventId,
-    sale,
+    sale, sale_report,
     stripe_event::{self, EventStatus},
     stripe_object,
 };
@@ -19,12 +19,15 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        facts::{Facts, Reading, read_event},
+        facts::{Facts, Reading, read_event, read_report},
         sales,
     },
     answers,
 };
-use crate::{domain::feed::FeedName, error::Result};
+use crate::{
+    domain::{feed::FeedName, reports::Report},
+    error::Result,
+};
 
 /// How many are in memory at once.
 const CHUNK: u64 = 256;
@@ -48,6 +51,7 @@ pub(super) enum Entry {
         status: EventStatus,
     },
     Answer(String),
+    Report(Uuid),
 }
 
 /// What was read.
@@ -107,7 +111,25 @@ pub(super) async fn each(log: &DatabaseTransaction, mut visit: impl AsyncFnMut(C
         answers::look_up(log, &mut chunk.pieces).await?;
         visit(chunk).await?;
     }
+    each_report(log, &mut visit).await?;
     Ok(tally)
+}
+
+/// What servers reported and managers decided: it was folded by the transaction that stored it.
+async fn each_report(log: &DatabaseTransaction, visit: &mut impl AsyncFnMut(Chunk) -> Result<()>) -> Result<()> {
+    let mut after = Uuid::nil();
+    loop {
+        let reports = sale_report::Entity::find()
+            .filter(sale_report::Column::Id.gt(after))
+            .order_by_asc(sale_report::Column::Id)
+            .limit(CHUNK);
+        let reports = reports.all(log).await?;
+        let Some(last) = reports.last() else { return Ok(()) };
+        after = last.id;
+        let mut chunk = Chunk::default();
+        reports.into_iter().for_each(|report| chunk.report(report));
+        visit(chunk).await?;
+    }
 }
 
 impl Chunk {
@@ -150,6 +172,27 @@ impl Chunk {
             Err(_) => {}
         }
         Ok(())
+    }
+
+    fn report(&mut self, row: sale_report::Model) {
+        let feed = FeedName {
+            brand: row.brand_id,
+            livemode: row.livemode,
+        };
+        let entry = Entry::Report(row.id);
+        match serde_json::from_str::<Report>(&row.body) {
+            Ok(report) => self.pieces.push(Piece {
+                feed,
+                entry,
+                facts: read_report(&report),
+                counts: true,
+            }),
+            Err(error) => self.unreadable.push(Unreadable {
+                feed,
+                entry,
+                why: error.to_string(),
+            }),
+        }
     }
 
     fn answer(&mut self, answer: stripe_object::Model) {

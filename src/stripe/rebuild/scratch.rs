@@ -2,8 +2,8 @@
 //! is; dropping it removes the file.
 
 use entity::{
-    affiliate, affiliate_status, brand, campaign, campaign_code, campaign_rule, code, coupon, promotion_code,
-    taken_code,
+    affiliate, affiliate_link, affiliate_rate, affiliate_recruiter, affiliate_status, brand, campaign, campaign_code,
+    campaign_rule, click, code, coupon, coupon_rule, promotion_code, taken_code,
 };
 use futures_util::TryStreamExt;
 use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel};
@@ -35,7 +35,7 @@ impl Scratch {
         Ok(Self { db, _folder: folder })
     }
 
-    /// Copies what people decided: brands, campaigns with their rules, affiliates with their history, coupons,
+    /// Copies what people decided, and whose links were followed: brands, campaigns with their rules, affiliates with their history, coupons,
     /// codes with all that they were called.
     pub(super) async fn copy_decided(&self, source: &DatabaseTransaction) -> Result<()> {
         let without_secrets = |row| brand::Model {
@@ -48,7 +48,12 @@ impl Scratch {
         self.copy::<campaign_rule::Entity>(source, |row| row).await?;
         self.copy::<affiliate::Entity>(source, |row| row).await?;
         self.copy::<affiliate_status::Entity>(source, |row| row).await?;
+        self.copy::<affiliate_recruiter::Entity>(source, |row| row).await?;
+        self.copy::<affiliate_rate::Entity>(source, |row| row).await?;
+        self.copy::<affiliate_link::Entity>(source, |row| row).await?;
+        self.copy::<click::Entity>(source, |row| row).await?;
         self.copy::<coupon::Entity>(source, |row| row).await?;
+        self.copy::<coupon_rule::Entity>(source, |row| row).await?;
         self.copy::<code::Entity>(source, |row| row).await?;
         self.copy::<campaign_code::Entity>(source, |row| row).await?;
         self.copy::<taken_code::Entity>(source, |row| row).await?;

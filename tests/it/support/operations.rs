@@ -72,6 +72,14 @@ pub fn queries() -> Vec<Specimen> {
         specimen("Query", "feedCursor", json!({})),
         specimen("Query", "stripeInbox", json!({})),
         specimen("Query", "codeSettings", json!({})),
+        specimen(
+            "Query",
+            "simulateAttribution",
+            json!({ "input": {
+                "codes": ["$text"], "clickId": "clk_0", "campaignId": "$campaign", "occurredAt": "2026-11-02T00:00:00Z",
+                "customerEmail": "jo@shop.example",
+            } }),
+        ),
     ]);
     all.extend(list("campaigns", json!({})));
     all.extend(list("affiliates", json!({})));

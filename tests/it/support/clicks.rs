@@ -1,0 +1,135 @@
+//! Clicks, reported sales and managers' decisions, written as the server writes them.
+
+use chrono::{DateTime, Utc};
+use entity::{
+    affiliate_link, click,
+    id::{AffiliateId, CampaignId, ClickId, CodeId, LinkId},
+    sale_report, taken_code,
+};
+use rekomi::domain::{
+    feed::FeedName,
+    reports::{Decision, Report, ReportedCode, ReportedSale, Verdict},
+};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use uuid::Uuid;
+
+use super::TestApp;
+
+impl TestApp {
+    /// An affiliate's link in a campaign.
+    pub async fn link(&self, affiliate: &str, campaign: &str) -> LinkId {
+        let (affiliate, campaign): (AffiliateId, CampaignId) = (affiliate.parse().unwrap(), campaign.parse().unwrap());
+        let links = affiliate_link::Entity::find()
+            .filter(affiliate_link::Column::AffiliateId.eq(affiliate))
+            .filter(affiliate_link::Column::CampaignId.eq(campaign));
+        if let Some(link) = links.one(self.db()).await.unwrap() {
+            return link.id;
+        }
+        let link = affiliate_link::Model {
+            id: LinkId(self.clock.new_id()),
+            brand_id: self.acme.id,
+            affiliate_id: affiliate,
+            campaign_id: campaign,
+            slug: self.clock.new_id().simple().to_string(),
+            created_at: self.now(),
+        };
+        self.insert::<affiliate_link::Entity>(link.clone()).await;
+        link.id
+    }
+
+    /// A click on it by a visitor, at some second.
+    pub async fn click(&self, affiliate: &str, campaign: &str, visitor: u128, at: i64) -> ClickId {
+        let click = click::Model {
+            id: ClickId(self.clock.new_id()),
+            brand_id: self.acme.id,
+            link_id: self.link(affiliate, campaign).await,
+            affiliate_id: affiliate.parse().unwrap(),
+            campaign_id: campaign.parse().unwrap(),
+            visitor: Uuid::from_u128(visitor),
+            address_hash: None,
+            clicked_at: second(at),
+        };
+        self.insert::<click::Entity>(click.clone()).await;
+        click.id
+    }
+
+    async fn insert<E>(&self, row: E::Model)
+    where
+        E: EntityTrait,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+        E::ActiveModel: Send,
+    {
+        let txn = self.instance.app.db.begin().await.unwrap();
+        let insert = E::insert(row.into_active_model());
+        insert.exec_without_returning(&txn).await.unwrap();
+        txn.commit().await.unwrap();
+    }
+
+    /// A sale of 50.00 USD, now, that Acme's server knows by a name; to be reported.
+    pub fn made_outside(&self, external_id: &str) -> ReportedSale {
+        ReportedSale {
+            external_id: external_id.to_owned(),
+            at: self.now().timestamp(),
+            currency: "USD".parse().unwrap(),
+            amount: 5000,
+            tax: 0,
+            customer_email: None,
+            click: None,
+            link: None,
+            code: None,
+            affiliate: None,
+            campaign: None,
+        }
+    }
+
+    /// A code of Acme's, as a reported sale names it.
+    pub async fn reported_code(&self, text: &str) -> Option<ReportedCode> {
+        let key = (self.acme.id, true, text.to_owned());
+        let row = taken_code::Entity::find_by_id(key).one(self.db()).await.unwrap();
+        let id: CodeId = row.unwrap().code_id;
+        Some(ReportedCode {
+            id,
+            code: text.to_owned(),
+        })
+    }
+
+    /// What max decides about a part of a sale, now.
+    pub async fn decides(&self, part: &str, verdict: Verdict) {
+        let decision = Decision {
+            id: self.clock.new_id(),
+            part: part.to_owned(),
+            verdict,
+            reason: "because".to_owned(),
+            by: "max".to_owned(),
+            at: self.now().timestamp(),
+        };
+        self.reports(Report::Decision(decision)).await;
+    }
+
+    /// Adds to the log, and folds it.
+    pub async fn reports(&self, report: Report) {
+        let row = sale_report::Model {
+            id: self.clock.new_id(),
+            brand_id: self.acme.id,
+            livemode: true,
+            kind: report.kind(),
+            body: serde_json::to_string(&report).unwrap(),
+            reported_by: "max".to_owned(),
+            reported_at: self.now(),
+        };
+        let feed = FeedName {
+            brand: self.acme.id,
+            livemode: true,
+        };
+        let app = &self.instance.app;
+        let txn = app.db.begin().await.unwrap();
+        let insert = sale_report::Entity::insert(row.into_active_model());
+        insert.exec_without_returning(&txn).await.unwrap();
+        app.domain.books.fold_in_txn(&txn, feed, &[report]).await.unwrap();
+        txn.commit().await.unwrap();
+    }
+}
+
+fn second(at: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(at, 0).unwrap()
+}
