@@ -30,6 +30,8 @@ pub enum Operation {
     ManageCodes,
     /// Mint for oneself; the brand's switches decide whether.
     MintOwnCode,
+    /// Report sales that were made outside Stripe, and their refunds.
+    ReportConversions,
     /// Set how many codes affiliates may mint, and with which words not.
     ManageCodeSettings,
     /// Make, list, rotate and revoke API keys.
@@ -49,7 +51,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 17] = {
+const TABLE: [Line; 18] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -77,6 +79,7 @@ const TABLE: [Line; 17] = {
         (O::ManageCoupons, MANAGERS, &[ReadWrite]),
         (O::ManageCodes, MANAGERS, &[ReadWrite, CodesWrite]),
         (O::MintOwnCode, &[Affiliate], &[]),
+        (O::ReportConversions, MANAGERS, &[ReadWrite, ConversionsWrite]),
         (O::ManageCodeSettings, MANAGERS, &[ReadWrite]),
         (O::ManageApiKeys, OWNER, &[]),
         (O::ReadAuditLog, OWNER, &[]),

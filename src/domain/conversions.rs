@@ -6,11 +6,12 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, ConversionId},
 };
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, Select, sea_query::SimpleExpr};
+use serde::Serialize;
 
 use super::{
     Domain, code_text,
     page::{self, Order, Page, PageArgs},
-    tenancy,
+    reports, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -18,7 +19,8 @@ use crate::{
 };
 
 /// How a conversion stands for a reader, the clock included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Its hold runs.
     Pending,
@@ -188,6 +190,11 @@ pub fn source(row: &conversion::Model) -> String {
         (AttributionMethod::Link, _) => "Link".to_owned(),
         (AttributionMethod::S2s, _) => "S2S".to_owned(),
     }
+}
+
+/// What the brand's own server calls the sale, if it reported it.
+pub fn external_id(row: &conversion::Model) -> Option<&str> {
+    row.part.strip_prefix(reports::PREFIX)
 }
 
 /// The customer's e-mail; an affiliate is shown enough of it to tell two customers apart, and no more.

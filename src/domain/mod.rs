@@ -39,6 +39,9 @@ pub mod plans;
 pub mod refused_codes;
 pub mod repair;
 pub mod replay;
+mod reported_input;
+mod reported_names;
+pub mod reported_sales;
 pub mod reports;
 mod sale_log;
 pub mod stats;
@@ -54,7 +57,7 @@ use uuid::Uuid;
 
 use crate::{auth::Scope, clock::Clock, db::Db, error::Result};
 use feed::FeedName;
-use reports::Report;
+use reports::{Known, Report};
 
 /// What the rules work with.
 #[derive(Clone)]
@@ -102,6 +105,13 @@ pub trait Books: Send + Sync {
     /// # Errors
     /// `Retry` where another transaction holds one of the sales: the caller's is begun again.
     async fn fold_in_txn(&self, txn: &DatabaseTransaction, feed: FeedName, reports: &[Report]) -> Result<()>;
+
+    /// What has been reported of a sale so far, by its external id; held until the transaction ends.
+    ///
+    /// # Errors
+    /// `Retry`, as above.
+    async fn known_in_txn(&self, txn: &DatabaseTransaction, feed: FeedName, external_id: &str)
+    -> Result<Option<Known>>;
 
     /// The feed has grown; the commit is done.
     fn ring(&self);

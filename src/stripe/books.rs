@@ -3,11 +3,18 @@
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 
-use super::{facts::read_report, fold};
+use super::{
+    facts::{read_report, reported_name},
+    fold, sales,
+};
 use crate::{
     announce::FeedBell,
     clock::Clock,
-    domain::{self, feed::FeedName, reports::Report},
+    domain::{
+        self,
+        feed::FeedName,
+        reports::{Known, Report},
+    },
     error::Result,
 };
 
@@ -24,6 +31,25 @@ impl domain::Books for Books {
         let moved = fold::fold_in_txn(txn, &self.clock, told).await?;
         moved.write_in_txn(txn, &self.clock).await?;
         Ok(())
+    }
+
+    async fn known_in_txn(
+        &self,
+        txn: &DatabaseTransaction,
+        feed: FeedName,
+        external_id: &str,
+    ) -> Result<Option<Known>> {
+        let name = reported_name(external_id);
+        let Some(mut sale) = sales::locked_in_txn(txn, feed, &name).await? else {
+            return Ok(None);
+        };
+        let reported = sale.facts.reported.remove(&name).unwrap_or_default();
+        Ok(Some(Known {
+            row: sale.row.id,
+            sale: reported.sale,
+            refunded: reported.refunded,
+            fully_refunded: reported.fully_refunded,
+        }))
     }
 
     fn ring(&self) {
