@@ -41,9 +41,12 @@ pub struct Model {
     pub attribution_method: AttributionMethod,
     pub campaign_id: CampaignId,
     pub affiliate_id: AffiliateId,
+    /// The code that was redeemed, whether it is what was credited or not.
     pub code_id: Option<CodeId>,
     /// As typed at checkout, in upper case.
     pub coupon_code: Option<String>,
+    /// The code is the affiliate's, or shared by all: it is not told of another's.
+    pub code_is_own: bool,
     pub amount_pending: bool,
     /// ISO 4217, upper case.
     pub currency: String,

@@ -96,6 +96,7 @@ CREATE TABLE sale_report (
 
 CREATE INDEX sale_report_of_brand ON sale_report (brand_id, livemode, id);
 
+ALTER TABLE conversion ADD COLUMN code_is_own BOOLEAN NOT NULL DEFAULT TRUE;
 CREATE INDEX ledger_entry_of_affiliate ON ledger_entry (affiliate_id, livemode, id);
 CREATE INDEX conversion_held ON conversion (brand_id, livemode, occurred_at, id)
   WHERE status = 'held' AND merged_into IS NULL;

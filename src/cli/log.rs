@@ -84,7 +84,6 @@ fn compared(report: &Report) -> String {
     let left_out = [
         (report.tally.pending, "pending events were left out"),
         (report.tally.parked, "parked events were left out"),
-        (report.decided, "rejected conversions keep their status"),
     ];
     for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
         compared.push_str(&format!("; {count} {what}"));

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use entity::{
+    affiliate_rate,
     campaign::{self, ClickModel},
     campaign_rule::{self, CommissionDuration},
     id::CampaignId,
@@ -52,19 +53,29 @@ pub fn rule(row: &campaign_rule::Model) -> Result<Rule> {
             .and_then(|months| months.try_into().ok())
             .unwrap_or(0),
         hold_days: row.hold_days.try_into().unwrap_or(0),
+        override_bps: row.override_bps.map(i64::from),
+        click_model: row.click_model,
+        cookie_window_days: row.cookie_window_days.try_into().unwrap_or(0),
     })
 }
 
 pub(super) fn stored_pay(row: &campaign_rule::Model) -> Result<Pay> {
-    match (
-        row.percent_bps,
-        row.flat_amount,
-        row.flat_currency.as_deref().map(str::parse),
-    ) {
-        (Some(points), None, None) => Ok(Pay::Percent(points.into())),
-        (None, Some(amount), Some(Ok(currency))) => Ok(Pay::Flat(amount, currency)),
-        _ => Err(Error::Internal(format!("the rule {} pays nothing", row.id))),
+    pay_of(row.percent_bps, row.flat_amount, row.flat_currency.as_deref())
+        .ok_or_else(|| Error::Internal(format!("the rule {} pays nothing", row.id)))
+}
+
+/// A percentage (basis points) or a flat amount (minor units), as a row has it.
+fn pay_of(percent_bps: Option<i32>, flat_amount: Option<i64>, flat_currency: Option<&str>) -> Option<Pay> {
+    match (percent_bps, flat_amount, flat_currency.map(str::parse)) {
+        (Some(points), None, None) => Some(Pay::Percent(points.into())),
+        (None, Some(amount), Some(Ok(currency))) => Some(Pay::Flat(amount, currency)),
+        _ => None,
     }
+}
+
+/// What an affiliate's own rate pays; `None` is what the campaign pays.
+pub fn rate(row: &affiliate_rate::Model) -> Option<Pay> {
+    pay_of(row.percent_bps, row.flat_amount, row.flat_currency.as_deref())
 }
 
 /// A rule before it has a campaign and a time.

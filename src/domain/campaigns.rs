@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use url::Url;
 
-pub use super::campaign_rules::{CommissionInput, rule};
+pub use super::campaign_rules::{CommissionInput, rate, rule};
 use super::{
     Domain, audit,
     campaign_rules::{RuleInput, current_rule, pay, stored_pay},

@@ -4,11 +4,11 @@
 //! sale of any amount above zero. A clawback is in proportion to what was refunded; a full refund takes back all.
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
-use entity::campaign_rule::CommissionDuration;
+use entity::{campaign::ClickModel, campaign_rule::CommissionDuration};
 
 use crate::money::{Currency, proportion};
 
-/// What a campaign pays from `effective_from` on.
+/// What a campaign pays, and which clicks count, from `effective_from` on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub effective_from: DateTime<Utc>,
@@ -17,6 +17,11 @@ pub struct Rule {
     /// Set for `CommissionDuration::Months`.
     pub months: u32,
     pub hold_days: u32,
+    /// Basis points of a recruit's commission, on top of it, for the recruiter.
+    pub override_bps: Option<i64>,
+    /// Which of a visitor's clicks counts, and for how many days.
+    pub click_model: ClickModel,
+    pub cookie_window_days: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +112,9 @@ mod tests {
             duration,
             months,
             hold_days: 30,
+            override_bps: None,
+            click_model: ClickModel::LastClick,
+            cookie_window_days: 60,
         }
     }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use entity::{
     code, code_money,
     code_total::{self, ALL_TIME},
-    conversion::{self, ConversionKind},
+    conversion::{self, AttributionMethod, ConversionKind},
     id::CodeId,
     redemption,
 };
@@ -115,6 +115,12 @@ impl CodeStats {
         money.refunded += refunded;
         money.commission += commission;
     }
+}
+
+/// The code that a conversion counts for: the one by which its affiliate is credited.
+pub fn credited_code(row: &conversion::Model) -> Option<CodeId> {
+    let by_code = row.attribution_method == AttributionMethod::Coupon && row.code_is_own;
+    row.code_id.filter(|_| by_code)
 }
 
 /// The hour that a moment is in, since 1970.
@@ -225,7 +231,7 @@ impl Reader<'_> {
             .filter(conversion::Column::MergedInto.is_null());
         let conversions = within(conversions, conversion::Column::OccurredAt, edge);
         for row in conversions.all(self.domain.db.reader()).await? {
-            let Some(stats) = row.code_id.and_then(|code| stats.get_mut(&code)) else {
+            let Some(stats) = credited_code(&row).and_then(|code| stats.get_mut(&code)) else {
                 continue;
             };
             stats.renewals += i64::from(row.kind == ConversionKind::Renewal);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
-    conversion::{self, ConversionStatus},
+    conversion,
     feed_event::FeedKind,
     id::{AffiliateId, CodeId, ConversionId, LedgerEntryId},
     ledger_entry::{self, EntryKind},
@@ -115,9 +115,13 @@ impl Writer<'_> {
                 self.merge(younger, &row);
             }
             let currency = &row.commission_currency;
-            let slot = |kind| (row.id, row.affiliate_id, kind, currency.clone(), row.hold_until);
-            should.insert(slot(EntryKind::Commission), projected.earned);
-            should.insert(slot(EntryKind::Clawback), -projected.clawed_back);
+            let slot = |affiliate, kind| (row.id, affiliate, kind, currency.clone(), row.hold_until);
+            should.insert(slot(row.affiliate_id, EntryKind::Commission), projected.earned);
+            should.insert(slot(row.affiliate_id, EntryKind::Clawback), -projected.clawed_back);
+            if let Some(it) = &projected.overriding {
+                should.insert(slot(it.affiliate_id, EntryKind::Override), it.earned);
+                should.insert(slot(it.affiliate_id, EntryKind::OverrideClawback), -it.clawed_back);
+            }
             ours.insert(row.id);
             self.conversion(old, row, joined);
         }
@@ -163,16 +167,13 @@ impl Writer<'_> {
             sale_id: sale.row.id,
             part: projected.part.clone(),
             kind: projected.kind,
-            // What a person decided stays.
-            status: match old.map(|old| old.status) {
-                Some(ConversionStatus::Rejected) => ConversionStatus::Rejected,
-                _ => projected.status,
-            },
+            status: projected.status,
             attribution_method: projected.attribution_method,
             campaign_id: projected.campaign_id,
             affiliate_id: projected.affiliate_id,
-            code_id: Some(projected.code_id),
-            coupon_code: Some(projected.coupon_code.clone()),
+            code_id: projected.code_id,
+            coupon_code: projected.coupon_code.clone(),
+            code_is_own: projected.code_is_own,
             amount_pending: projected.amount_pending,
             currency: projected.currency.to_string(),
             amount: projected.amount,

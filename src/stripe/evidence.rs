@@ -4,17 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entity::{affiliate, affiliate_status, campaign_code, campaign_rule, code, id::CodeId, promotion_code, taken_code};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use entity::{id::CodeId, promotion_code, taken_code};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::{
     facts::{Facts, PromotionCode},
-    projection::{Code, Evidence},
+    known::{self, Asked},
+    projection::{Evidence, Named},
 };
-use crate::{
-    domain::{campaigns, feed::FeedName},
-    error::Result,
-};
+use crate::{domain::feed::FeedName, error::Result};
 
 /// Which of these promotion codes are ours by Stripe's id.
 pub async fn matched(
@@ -22,11 +20,11 @@ pub async fn matched(
     feed: FeedName,
     promotion_codes: &BTreeSet<&str>,
 ) -> Result<BTreeSet<String>> {
-    let rows = known(db, feed, promotion_codes).await?;
+    let rows = ours(db, feed, promotion_codes).await?;
     Ok(rows.into_iter().map(|row| row.stripe_id).collect())
 }
 
-async fn known(
+async fn ours(
     db: &impl ConnectionTrait,
     feed: FeedName,
     promotion_codes: &BTreeSet<&str>,
@@ -41,16 +39,23 @@ async fn known(
     Ok(rows.all(db).await?)
 }
 
-/// All that is known of our codes on some sales of one brand and mode.
+/// All that is known of our codes on some sales of one brand and mode, and of all that they name.
 pub async fn load(db: &impl ConnectionTrait, feed: FeedName, sales: &[&Facts]) -> Result<Evidence> {
+    let promotion_codes = named(db, feed, sales).await?;
+    let mut asked = Asked::of(sales);
+    asked.codes.extend(promotion_codes.values().map(|named| named.id));
+    Ok(Evidence {
+        promotion_codes,
+        known: known::read(db, feed, asked).await?,
+    })
+}
+
+/// Which of our codes the promotion codes on some sales are.
+async fn named(db: &impl ConnectionTrait, feed: FeedName, sales: &[&Facts]) -> Result<BTreeMap<String, Named>> {
     let on_sales: BTreeSet<&str> = sales.iter().flat_map(|facts| facts.promotion_code_ids()).collect();
-    if on_sales.is_empty() {
-        return Ok(Evidence::default());
-    }
-    let by_id = known(db, feed, &on_sales).await?;
     let mut named: BTreeMap<String, Named> = BTreeMap::new();
     let mut looked_up: BTreeMap<&str, &PromotionCode> = BTreeMap::new();
-    for row in by_id {
+    for row in ours(db, feed, &on_sales).await? {
         let (id, code) = (row.code_id, row.code);
         named.insert(row.stripe_id, Named { id, code });
     }
@@ -65,13 +70,7 @@ pub async fn load(db: &impl ConnectionTrait, feed: FeedName, sales: &[&Facts]) -
             named.insert(promotion_code.to_owned(), Named { id, code });
         }
     }
-    describe(db, feed, named).await
-}
-
-/// A code of ours, by what was typed at checkout.
-struct Named {
-    id: CodeId,
-    code: String,
+    Ok(named)
 }
 
 fn row_id(promotion_code: &PromotionCode) -> Option<CodeId> {
@@ -118,91 +117,5 @@ impl Owners {
     fn of(&self, known: &PromotionCode) -> Option<CodeId> {
         let by_text = || self.texts.get(&known.code.to_ascii_uppercase()).copied();
         row_id(known).filter(|id| self.ids.contains(id)).or_else(by_text)
-    }
-}
-
-/// Adds what a decision looks at: the affiliates with their history, the campaigns' rules.
-async fn describe(db: &impl ConnectionTrait, feed: FeedName, named: BTreeMap<String, Named>) -> Result<Evidence> {
-    let mut evidence = Evidence::default();
-    if named.is_empty() {
-        return Ok(evidence);
-    }
-    let ids: BTreeSet<CodeId> = named.values().map(|named| named.id).collect();
-    let rows = code::Entity::find()
-        .filter(code::Column::BrandId.eq(feed.brand))
-        .filter(code::Column::Id.is_in(ids.iter().copied()));
-    let rows: BTreeMap<CodeId, code::Model> = rows.all(db).await?.into_iter().map(|row| (row.id, row)).collect();
-    let shared = ids.iter().filter(|id| !rows.contains_key(id)).copied();
-    let shared = shared_codes(db, feed, shared.collect()).await?;
-    let history = History::read(db, &rows).await?;
-    for (promotion_code, Named { id, code }) in named {
-        if let Some(row) = rows.get(&id) {
-            evidence.codes.insert(promotion_code, history.describe(row, code)?);
-        } else if shared.contains(&id) {
-            evidence.shared.insert(promotion_code, id);
-        }
-    }
-    Ok(evidence)
-}
-
-/// Which of these are campaigns' codes.
-async fn shared_codes(db: &impl ConnectionTrait, feed: FeedName, ids: Vec<CodeId>) -> Result<BTreeSet<CodeId>> {
-    if ids.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let rows = campaign_code::Entity::find()
-        .filter(campaign_code::Column::BrandId.eq(feed.brand))
-        .filter(campaign_code::Column::Id.is_in(ids));
-    Ok(rows.all(db).await?.into_iter().map(|row| row.id).collect())
-}
-
-/// The codes' affiliates and campaigns, as they were from when on.
-struct History {
-    people: Vec<affiliate::Model>,
-    statuses: Vec<affiliate_status::Model>,
-    rules: Vec<campaign_rule::Model>,
-}
-
-impl History {
-    async fn read(db: &impl ConnectionTrait, codes: &BTreeMap<CodeId, code::Model>) -> Result<Self> {
-        let affiliates: BTreeSet<_> = codes.values().map(|row| row.affiliate_id).collect();
-        let campaigns: BTreeSet<_> = codes.values().map(|row| row.campaign_id).collect();
-        let people = affiliate::Entity::find()
-            .filter(affiliate::Column::Id.is_in(affiliates.iter().copied()))
-            .all(db)
-            .await?;
-        let statuses = affiliate_status::Entity::find()
-            .filter(affiliate_status::Column::AffiliateId.is_in(affiliates))
-            .order_by_asc(affiliate_status::Column::EffectiveFrom)
-            .order_by_asc(affiliate_status::Column::Id)
-            .all(db)
-            .await?;
-        let rules = campaign_rule::Entity::find()
-            .filter(campaign_rule::Column::CampaignId.is_in(campaigns))
-            .order_by_asc(campaign_rule::Column::EffectiveFrom)
-            .order_by_asc(campaign_rule::Column::Id)
-            .all(db)
-            .await?;
-        Ok(Self {
-            people,
-            statuses,
-            rules,
-        })
-    }
-
-    fn describe(&self, row: &code::Model, typed: String) -> Result<Code> {
-        let person = self.people.iter().find(|person| person.id == row.affiliate_id);
-        let statuses = self.statuses.iter();
-        let statuses = statuses.filter(|status| status.affiliate_id == row.affiliate_id);
-        let rules = self.rules.iter().filter(|rule| rule.campaign_id == row.campaign_id);
-        Ok(Code {
-            id: row.id,
-            code: typed,
-            affiliate_id: row.affiliate_id,
-            affiliate_email: person.map(|person| person.email_key.clone()).unwrap_or_default(),
-            statuses: statuses.map(|status| (status.effective_from, status.status)).collect(),
-            campaign_id: row.campaign_id,
-            rules: rules.map(campaigns::rule).collect::<Result<_>>()?,
-        })
     }
 }

@@ -18,6 +18,7 @@ pub mod fetch;
 mod fold;
 mod http;
 pub mod inbox;
+mod known;
 mod lanes;
 mod limit;
 pub mod operations;

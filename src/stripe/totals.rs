@@ -41,7 +41,7 @@ fn add(into: &mut [i64; 3], delta: [i64; 3]) {
 impl Totals {
     /// Adds (`sign` 1) or takes off (-1) what a conversion counts for.
     pub fn conversion(&mut self, row: &conversion::Model, sign: i64) {
-        let Some(code) = row.code_id else { return };
+        let Some(code) = stats::credited_code(row) else { return };
         for hour in [ALL_TIME, stats::hour(row.occurred_at)] {
             let renewals = i64::from(row.kind == ConversionKind::Renewal);
             add(self.counts.entry((code, hour)).or_default(), [0, 0, sign * renewals]);

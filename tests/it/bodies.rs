@@ -17,7 +17,7 @@ use rekomi::{
     },
 };
 
-use crate::support::{Value, app::NOON, json};
+use crate::support::{Value, app::NOON, evidence::of_codes, json};
 
 /// Every kind of event in every shape.
 static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
@@ -180,10 +180,9 @@ fn hold(facts: &Facts) {
 
 /// Every code is one of ours.
 fn evidence(facts: &Facts) -> Evidence {
-    let ours = super::facts::evidence();
-    let code = ours.codes.into_values().next().unwrap();
+    let [(_, code), _] = super::facts::codes();
     let ids = facts.promotion_code_ids().into_iter();
-    ids.map(|id| (id.to_owned(), code.clone())).collect()
+    of_codes(ids.map(|id| (id.to_owned(), code.clone())))
 }
 
 #[test]

@@ -3,20 +3,24 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use chrono::{DateTime, TimeDelta};
-use entity::{affiliate::AffiliateStatus, campaign_rule::CommissionDuration, conversion::ConversionStatus};
+use entity::{affiliate::AffiliateStatus, conversion::ConversionStatus};
 use proptest::prelude::*;
 use rekomi::{
     clock::Clock,
-    domain::commission::{Pay, Rule},
     standin::{DisputeStep, Paid, Promo, SaleBuilder, Shape, SubscriptionSale},
     stripe::{
         facts::{Facts, Reading, read_event},
-        projection::{Code, Evidence, project},
+        projection::{Evidence, project},
     },
 };
 use uuid::Uuid;
 
-use crate::support::{Value, app::NOON, json};
+use crate::support::{
+    Value,
+    app::NOON,
+    evidence::{Ours, lifetime, of_codes},
+    json,
+};
 
 /// What each shape's events tell of one and the same subscription's life.
 static LIVES: LazyLock<Vec<Vec<Facts>>> = LazyLock::new(|| {
@@ -107,27 +111,25 @@ fn expand(value: &mut Value, discounts: &BTreeMap<String, Value>) {
     }
 }
 
-pub fn evidence() -> Evidence {
-    let rule = Rule {
-        effective_from: DateTime::UNIX_EPOCH,
-        pay: Pay::Percent(2000),
-        duration: CommissionDuration::Lifetime,
-        months: 0,
-        hold_days: 30,
-    };
-    let code = |number: u128, text: &str| Code {
+/// Sarah's code and Bob's, by Stripe's ids.
+pub fn codes() -> [(String, Ours); 2] {
+    let code = |number: u128, text: &str| Ours {
         id: Uuid::from_u128(number).into(),
-        code: text.to_owned(),
-        affiliate_id: Uuid::from_u128(number).into(),
-        affiliate_email: format!("{text}@affiliates.example"),
+        text: text.to_owned(),
+        affiliate: Uuid::from_u128(number).into(),
+        email: format!("{text}@affiliates.example"),
         statuses: vec![(DateTime::UNIX_EPOCH, AffiliateStatus::Approved)],
-        campaign_id: Uuid::from_u128(9).into(),
-        rules: vec![rule.clone()],
+        campaign: Uuid::from_u128(9).into(),
+        rules: vec![lifetime(2000)],
     };
-    Evidence::from_iter([
+    [
         ("promo_sarah".to_owned(), code(1, "SARAH20")),
         ("promo_bob".to_owned(), code(2, "BOB30")),
-    ])
+    ]
+}
+
+fn evidence() -> Evidence {
+    of_codes(codes())
 }
 
 fn merged<'a>(parts: impl IntoIterator<Item = &'a Facts>) -> Facts {

@@ -121,7 +121,7 @@ const NEVER: &[(&str, &str)] = &[
 
 /// Files that compute and do nothing else.
 const PURE: &[&str] = &[
-    "domain/attribution.rs",
+    "domain/attribution",
     "domain/commission.rs",
     "domain/reports.rs",
     "domain/code_text.rs",

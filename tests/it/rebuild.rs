@@ -142,15 +142,6 @@ both! {
         assert_eq!((report.differences, report.tally.parked), (0, 0), "{:#?}", report.told);
         assert_eq!(report.tally.events, refund.len() as u64);
     }
-
-    async fn a_person_s_decision_stays_and_is_said(app: &TestApp) {
-        let part = mixed(app).await[0].sale.subscription.clone();
-        tamper(app, &format!("UPDATE conversion SET status = 'rejected' WHERE part = '{part}'")).await;
-        let report = verify(app).await;
-        assert_eq!((report.differences, report.decided), (0, 1));
-        let said = home(app).ok(&["rebuild", "--verify"]);
-        assert!(said.ends_with("; 1 rejected conversions keep their status"), "{said}");
-    }
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Cuts a sale into parts: a subscription's start together with its first invoice, every later paid invoice, an invoice
-//! without a subscription, a one-off payment without an invoice. Pure.
+//! without a subscription, a one-off payment without an invoice, a sale that the brand's server reported. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use entity::conversion::ConversionKind;
+use entity::{conversion::ConversionKind, id::ClickId};
 
 use crate::{
+    domain::reports::ReportedSale,
     money::{Currency, proportion},
     stripe::facts::{Facts, Invoice, MoneyBack, Paid, Payments, Session, Subscription},
 };
@@ -25,6 +26,10 @@ pub(super) struct Part<'a> {
     pub(super) discounts: BTreeMap<&'a str, i64>,
     pub(super) customer_email: Option<&'a str>,
     pub(super) back: MoneyBack,
+    /// The clicks that it names.
+    pub(super) clicks: BTreeSet<ClickId>,
+    /// What the brand's server reported, where the sale was made outside Stripe.
+    pub(super) reported: Option<&'a ReportedSale>,
 }
 
 impl Part<'_> {
@@ -71,6 +76,8 @@ pub(super) fn threads(facts: &Facts) -> Vec<(Option<String>, Vec<Part<'_>>)> {
     }
     let sessions = session_parts(&payments, facts).into_iter();
     threads.extend(sessions.map(|part| (None, vec![part])));
+    let reported = facts.reported.iter().filter_map(|(name, it)| Part::reported(name, it));
+    threads.extend(reported.map(|part| (None, vec![part])));
     for (id, invoices) in by_subscription {
         threads.push((Some(id.to_owned()), subscription_parts(&payments, facts, id, &invoices)));
     }
@@ -129,6 +136,9 @@ fn acquisition<'a>(
     let mut discounts = on_start(facts, subscription);
     discounts.extend(sessions_of_start(facts, id, first).flat_map(typed));
     let mut email = sessions_of_start(facts, id, first).find_map(|(_, session)| session.customer_email.as_deref());
+    let of_sessions = sessions_of_start(facts, id, first).flat_map(|(_, session)| &session.clicks);
+    let of_subscription = subscription.into_iter().flat_map(|it| &it.clicks);
+    let mut clicks: BTreeSet<ClickId> = of_sessions.chain(of_subscription).copied().collect();
     let mut back = MoneyBack::default();
     let mut aliases = Vec::new();
     if let Some((first, invoice)) = first {
@@ -137,6 +147,7 @@ fn acquisition<'a>(
         discounts.extend(amounts(&invoice.discounts));
         email = invoice.customer_email.as_deref().or(email);
         back = money_back(payments, first, invoice);
+        clicks.extend(&invoice.clicks);
     }
     Some(Part {
         name: id.to_owned(),
@@ -149,6 +160,8 @@ fn acquisition<'a>(
         discounts,
         customer_email: email,
         back,
+        clicks,
+        reported: None,
     })
 }
 
@@ -219,6 +232,7 @@ fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>>
         let (_, session, paid) = *sessions.iter().min_by_key(|(id, _, paid)| (paid.at, *id))?;
         let payment = session.payment_intent.as_ref();
         let aliases = sessions.iter().map(|(id, ..)| *id).filter(|id| *id != name);
+        let clicks = sessions.iter().flat_map(|(_, session, _)| &session.clicks);
         Some(Part {
             name: name.to_owned(),
             aliases: aliases.map(str::to_owned).collect(),
@@ -230,6 +244,8 @@ fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>>
             discounts: amounts(&session.codes).collect(),
             customer_email: session.customer_email.as_deref(),
             back: payment.map_or_else(MoneyBack::default, |payment| payments.back_of(payment, paid.currency)),
+            clicks: clicks.copied().collect(),
+            reported: None,
         })
     };
     by_name.into_iter().filter_map(part).collect()
@@ -245,6 +261,8 @@ fn invoice_part<'a>(
     let paid = invoice.paid?;
     let mut discounts: BTreeMap<&str, i64> = sessions_of_invoice(facts, id, invoice).flat_map(typed).collect();
     discounts.extend(amounts(&invoice.discounts));
+    let of_sessions = sessions_of_invoice(facts, id, invoice).flat_map(|(_, session)| &session.clicks);
+    let clicks = of_sessions.chain(&invoice.clicks).copied().collect();
     let mut sessions = sessions_of_invoice(facts, id, invoice);
     let of_session = sessions.find_map(|(_, session)| session.customer_email.as_deref());
     Some(Part {
@@ -260,6 +278,8 @@ fn invoice_part<'a>(
         discounts,
         customer_email: invoice.customer_email.as_deref().or(of_session),
         back: money_back(payments, id, invoice),
+        clicks,
+        reported: None,
     })
 }
 

@@ -44,8 +44,6 @@ pub(super) struct Finding {
 pub(super) struct Findings {
     pub(super) told: Vec<Finding>,
     pub(super) count: u64,
-    /// Rows of which a person's decision was kept.
-    pub(super) decided: u64,
 }
 
 impl Findings {
@@ -62,10 +60,7 @@ impl Findings {
         self.add(Finding::new(T::WHAT, row.place(), stands, came_out));
     }
 
-    fn two_sided<T: Row>(&mut self, stands: &T, came_out: &mut T) {
-        if came_out.keep_decided(stands) {
-            self.decided += 1;
-        }
+    fn two_sided<T: Row>(&mut self, stands: &T, came_out: &T) {
         let pairs = stands.fields().into_iter().zip(came_out.fields());
         let (stood, came): (Fields, Fields) = pairs.filter(|(stood, came)| stood != came).unzip();
         if !stood.is_empty() {

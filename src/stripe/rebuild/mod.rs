@@ -6,8 +6,7 @@
 //! folds the inbox. Memory does not grow with the log.
 //!
 //! Only what the source has processed is replayed: what waits, was set aside or ignored has no part in what stands
-//! either. What people decided and no event tells (programs, people and their statuses, codes, rejected conversions) is
-//! taken as it is.
+//! either. What people decided of programs, people and codes, and the clicks, are taken as they are.
 
 mod answers;
 mod explain;
@@ -37,8 +36,6 @@ pub struct Report {
     pub tally: Tally,
     pub sales: u64,
     pub conversions: u64,
-    /// Conversions whose status is a person's decision, and was not compared.
-    pub decided: u64,
     /// How many rows differ.
     pub differences: u64,
     /// The first of them, each as an operator reads it.
@@ -83,7 +80,6 @@ async fn compare(log: &DatabaseTransaction, scratch: &Scratch, clock: &Clock) ->
         tally,
         sales,
         conversions,
-        decided: findings.decided,
         differences: findings.count,
         told: told.collect(),
     })

@@ -2,7 +2,7 @@
 //! query that has them in order. Ids of conversions and sales are no such keys: each run makes its own.
 
 use entity::{
-    conversion::{self, ConversionStatus},
+    conversion,
     id::{AffiliateId, BrandId, CodeId},
     redemption,
 };
@@ -25,11 +25,6 @@ pub(super) trait Row: FromQueryResult + Send {
     fn key(&self) -> Self::Key;
     fn place(&self) -> Place;
     fn fields(&self) -> Fields;
-
-    /// Takes over what a person decided, of which the log does not tell yet; whether there was anything.
-    fn keep_decided(&mut self, _stands: &Self) -> bool {
-        false
-    }
 }
 
 /// Text in the order of its bytes, which is Rust's.
@@ -86,6 +81,7 @@ impl Row for conversion::Model {
             ("affiliate", json!(self.affiliate_id)),
             ("code", json!(self.code_id)),
             ("couponCode", json!(self.coupon_code)),
+            ("codeIsOwn", json!(self.code_is_own)),
             ("amountPending", json!(self.amount_pending)),
             ("currency", json!(self.currency)),
             ("amount", json!(self.amount)),
@@ -98,14 +94,6 @@ impl Row for conversion::Model {
             ("attributionTrail", json!(self.attribution_trail)),
             ("occurredAt", json!(self.occurred_at)),
         ]
-    }
-
-    fn keep_decided(&mut self, stands: &Self) -> bool {
-        let decided = stands.status == ConversionStatus::Rejected;
-        if decided {
-            self.status = stands.status;
-        }
-        decided
     }
 }
 

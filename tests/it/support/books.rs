@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, str::FromStr};
 use entity::{
     affiliate_balance, code_money,
     code_total::{self, ALL_TIME},
-    conversion::{self, ConversionKind, ConversionStatus},
+    conversion::{self, AttributionMethod, ConversionKind, ConversionStatus},
     feed_counter,
     feed_event::{self, FeedKind},
+    id::CodeId,
     ledger_entry, redemption,
 };
 use rekomi::{
@@ -47,8 +48,9 @@ async fn counts(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
         }
     }
     for row in conversions.iter().filter(|row| row.kind == ConversionKind::Renewal) {
+        let Some(code) = winning_code(row) else { continue };
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
-            counted.entry((row.code_id.unwrap().0, bucket)).or_default()[2] += 1;
+            counted.entry((code.0, bucket)).or_default()[2] += 1;
         }
     }
     let totals = code_total::Entity::find().all(db).await.unwrap();
@@ -65,11 +67,19 @@ async fn counts(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     );
 }
 
+/// The code whose affiliate is credited because of it.
+fn winning_code(row: &conversion::Model) -> Option<CodeId> {
+    let won = row.attribution_method == AttributionMethod::Coupon && row.code_is_own;
+    won.then_some(row.code_id).flatten()
+}
+
 async fn money(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let mut counted: BTreeMap<(Uuid, i64, String), [i64; 3]> = BTreeMap::new();
     for row in conversions {
+        let Some(CodeId(code)) = winning_code(row) else {
+            continue;
+        };
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
-            let code = row.code_id.unwrap().0;
             let sums = counted.entry((code, bucket, row.currency.clone())).or_default();
             sums[0] += row.amount;
             sums[1] += row.refunded_amount;
@@ -96,18 +106,24 @@ async fn money(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
 /// Each conversion's commission is the sum of its entries, each balance the sum of all; what is held has none.
 async fn ledger(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let entries = ledger_entry::Entity::find().all(db).await.unwrap();
-    let mut of_conversion: BTreeMap<Uuid, i64> = BTreeMap::new();
+    let mut of_conversion: BTreeMap<(Uuid, Uuid), i64> = BTreeMap::new();
     let mut of_affiliate: BTreeMap<(Uuid, bool, String), i64> = BTreeMap::new();
     for entry in &entries {
-        *of_conversion.entry(entry.conversion_id.0).or_default() += entry.amount;
+        let of = (entry.conversion_id.0, entry.affiliate_id.0);
+        *of_conversion.entry(of).or_default() += entry.amount;
         *of_affiliate
             .entry((entry.affiliate_id.0, entry.livemode, entry.currency.clone()))
             .or_default() += entry.amount;
     }
     for row in conversions {
-        let sum = of_conversion.get(&row.id.0).copied().unwrap_or(0);
+        let own = (row.id.0, row.affiliate_id.0);
+        let sum = of_conversion.get(&own).copied().unwrap_or(0);
         assert_eq!(sum, row.commission, "the ledger of {}", row.id);
-        assert!(row.status != ConversionStatus::Held || sum == 0, "{} is held", row.id);
+        assert!(
+            !matches!(row.status, ConversionStatus::Held | ConversionStatus::Rejected) || sum == 0,
+            "{} is held",
+            row.id
+        );
     }
     of_affiliate.retain(|_, sum| *sum != 0);
     let balances = affiliate_balance::Entity::find().all(db).await.unwrap();

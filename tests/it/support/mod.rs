@@ -7,6 +7,7 @@ pub mod books;
 pub mod cast;
 pub mod client;
 pub mod database;
+pub mod evidence;
 pub mod history;
 pub mod instance;
 pub mod issuer;

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::commission::Pay,
+    domain::commission::{Pay, Rule},
     stripe::facts::{Facts, Reading, read_event},
 };
-use entity::campaign_rule::CommissionDuration;
+use entity::{affiliate::AffiliateStatus, campaign::ClickModel, campaign_rule::CommissionDuration};
 
 fn read(kind: &str, object: Value) -> Facts {
     let event = json!({ "type": kind, "created": 100, "data": { "object": object } });
@@ -50,23 +50,37 @@ fn refund(amount: i64) -> Facts {
 
 /// Sarah's code, at 20 % for life.
 fn evidence(status: AffiliateStatus) -> Evidence {
+    let (code, affiliate, campaign) = (CodeId(Uuid::from_u128(1)), Uuid::from_u128(2), Uuid::from_u128(3));
     let rule = Rule {
         effective_from: DateTime::UNIX_EPOCH,
         pay: Pay::Percent(2000),
         duration: CommissionDuration::Lifetime,
         months: 0,
         hold_days: 30,
+        override_bps: None,
+        click_model: ClickModel::LastClick,
+        cookie_window_days: 60,
     };
-    let code = Code {
-        id: Uuid::from_u128(1).into(),
+    let mut evidence = Evidence::default();
+    let named = Named {
+        id: code,
         code: "SARAH20".to_owned(),
-        affiliate_id: Uuid::from_u128(2).into(),
-        affiliate_email: "sarah@affiliates.example".to_owned(),
-        statuses: vec![(DateTime::UNIX_EPOCH, status)],
-        campaign_id: Uuid::from_u128(3).into(),
-        rules: vec![rule],
     };
-    Evidence::from_iter([("promo_sarah".to_owned(), code)])
+    evidence.promotion_codes.insert("promo_sarah".to_owned(), named);
+    let owned = attribution::Code {
+        affiliate_id: affiliate.into(),
+        campaign_id: campaign.into(),
+        overrides: Vec::new(),
+    };
+    evidence.known.codes.insert(code, owned);
+    let person = attribution::Person {
+        email_key: "sarah@affiliates.example".to_owned(),
+        statuses: vec![(DateTime::UNIX_EPOCH, status)],
+        ..attribution::Person::default()
+    };
+    evidence.known.people.insert(affiliate.into(), person);
+    evidence.known.campaigns.insert(campaign.into(), vec![rule]);
+    evidence
 }
 
 /// Status, refunded, earned and clawed back of the start; whether its redemption is taken off.

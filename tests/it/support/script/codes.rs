@@ -6,11 +6,14 @@ use entity::{affiliate::AffiliateStatus, campaign_rule::CommissionDuration};
 use rekomi::{
     domain::commission::{Pay, Rule},
     standin::{CouponDuration, Promo},
-    stripe::projection::{self, Evidence},
+    stripe::projection::Evidence,
 };
 use uuid::Uuid;
 
-use super::super::app::NOON;
+use super::super::{
+    app::NOON,
+    evidence::{Ours, lifetime, of_codes},
+};
 
 /// Affiliates whose names are theirs alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +99,7 @@ impl Campaign {
             pay,
             duration,
             months,
-            hold_days: 30,
+            ..lifetime(0)
         };
         let usd = "USD".parse().unwrap();
         match self {
@@ -192,16 +195,16 @@ pub fn evidence() -> Evidence {
         if owner == Owner::Dora {
             statuses.push((at(CHANGES), AffiliateStatus::Suspended));
         }
-        let known = projection::Code {
+        let known = Ours {
             id: Uuid::from_u128(code as u128 + 1).into(),
-            code: code.text(),
-            affiliate_id: Uuid::from_u128(owner as u128 + 100).into(),
-            affiliate_email: owner.email(),
+            text: code.text(),
+            affiliate: Uuid::from_u128(owner as u128 + 100).into(),
+            email: owner.email(),
             statuses,
-            campaign_id: Uuid::from_u128(campaign as u128 + 200).into(),
+            campaign: Uuid::from_u128(campaign as u128 + 200).into(),
             rules: campaign.rules(),
         };
         (code.promo().promotion_code_id, known)
     });
-    known.collect()
+    of_codes(known)
 }

@@ -33,7 +33,7 @@ impl Telling {
         for _ in 0..4 {
             let known = self.known(&piece);
             let asking = event.as_ref().unwrap_or(&piece);
-            let wanted = needs(asking, &known, |code| evidence.codes.contains_key(code));
+            let wanted = needs(asking, &known, |code| evidence.promotion_codes.contains_key(code));
             if wanted.is_empty() {
                 break;
             }
@@ -82,7 +82,11 @@ pub fn told(lived: &Lived, telling: &Telling, evidence: &Evidence) -> Vec<String
         let projection = projection::project(sale, evidence);
         lines.extend(projection.conversions.iter().map(|it| conversion(lived, it)));
         lines.extend(projection.redemptions.iter().map(|it| {
-            let code = evidence.codes.values().find(|code| code.id == it.code_id).unwrap();
+            let code = evidence
+                .promotion_codes
+                .values()
+                .find(|code| code.id == it.code_id)
+                .unwrap();
             redemption(&code.code, lived.number(&it.part), it.refunded)
         }));
     }
@@ -97,7 +101,7 @@ fn conversion(lived: &Lived, it: &Conversion) -> String {
         kind: &format!("{:?}", it.kind),
         at: it.occurred_at.timestamp(),
         status: &format!("{:?}", it.status),
-        code: &it.coupon_code,
+        code: it.coupon_code.as_deref().unwrap(),
         amount: it.amount,
         tax: it.tax,
         refunded: it.refunded_amount,

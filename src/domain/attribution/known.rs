@@ -1,0 +1,83 @@
+//! What a decision looks at, as it stood from when on. Pure.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use entity::{
+    affiliate::AffiliateStatus,
+    id::{AffiliateId, CampaignId, ClickId, CodeId, LinkId},
+};
+use uuid::Uuid;
+
+use crate::domain::commission::{Pay, Rule};
+
+/// What is in force from a moment on, in the order of the moments.
+pub type History<T> = Vec<(DateTime<Utc>, T)>;
+
+/// What is in force at a moment; before the first, the first.
+pub fn at<T>(history: &History<T>, moment: DateTime<Utc>) -> Option<&T> {
+    let last = history.iter().rev().find(|(from, _)| *from <= moment);
+    last.or(history.first()).map(|(_, value)| value)
+}
+
+/// All that is known of the codes, clicks and people that some sales name: of one brand alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Affiliates' codes.
+    pub codes: BTreeMap<CodeId, Code>,
+    /// Codes that a campaign's affiliates share: they are counted, and credit nobody.
+    pub shared: BTreeMap<CodeId, CampaignId>,
+    /// All clicks of the visitors whose clicks are named.
+    pub clicks: BTreeMap<ClickId, Click>,
+    pub links: BTreeMap<LinkId, Link>,
+    /// Whoever is named, and who recruited them.
+    pub people: BTreeMap<AffiliateId, Person>,
+    /// The campaigns' rules, in the order of `effective_from`.
+    pub campaigns: BTreeMap<CampaignId, Vec<Rule>>,
+}
+
+/// A code of an affiliate's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    pub affiliate_id: AffiliateId,
+    pub campaign_id: CampaignId,
+    /// Whether it goes before clicks.
+    pub overrides: History<bool>,
+}
+
+/// Somebody followed a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Click {
+    pub affiliate_id: AffiliateId,
+    pub campaign_id: CampaignId,
+    /// The same for all clicks of one browser.
+    pub visitor: Uuid,
+    pub at: DateTime<Utc>,
+}
+
+/// Whose link it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub affiliate_id: AffiliateId,
+    pub campaign_id: CampaignId,
+}
+
+/// An affiliate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Person {
+    /// The e-mail in lower case.
+    pub email_key: String,
+    pub statuses: History<AffiliateStatus>,
+    /// Nobody before the first.
+    pub recruiters: History<Option<AffiliateId>>,
+    /// What the affiliate earns instead of what the campaign pays; before the first, and where it is `None`, that.
+    pub rates: BTreeMap<CampaignId, History<Option<Pay>>>,
+}
+
+impl Known {
+    /// Before the first status, the first; somebody unknown is not approved.
+    pub fn approved_at(&self, affiliate: AffiliateId, moment: DateTime<Utc>) -> bool {
+        let status = self.people.get(&affiliate).and_then(|it| at(&it.statuses, moment));
+        status.is_some_and(|status| *status == AffiliateStatus::Approved)
+    }
+}

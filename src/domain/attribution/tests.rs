@@ -1,0 +1,1 @@
+//! The decision table, and what never changes it.
