@@ -63,8 +63,8 @@ impl Named {
         })
     }
 
-    /// The campaign that the sale is told to be of. Where an affiliate is named and no campaign, it is the only one that
-    /// the affiliate is in.
+    /// The campaign that the sale is told to be of: clicks of others do not count then. Where an affiliate is named, and
+    /// neither a link nor a campaign, it is the only one that the affiliate is in.
     ///
     /// # Errors
     /// `INVALID` on the fields that contradict one another, or on the whole where nothing is named to credit by.
@@ -82,7 +82,7 @@ impl Named {
             (Some(link), _, Some(campaign)) if link.campaign_id != campaign => {
                 Err(invalid(&["campaignId"], "The link is of another campaign."))
             }
-            (Some(link), ..) => Ok(Some(link.campaign_id)),
+            (Some(_), _, campaign) => Ok(campaign),
             (None, Some(affiliate), Some(campaign)) => {
                 if affiliates::is_in(db, affiliate, campaign).await? {
                     Ok(Some(campaign))
@@ -90,7 +90,14 @@ impl Named {
                     Err(invalid(&["campaignId"], "The affiliate is not in this campaign."))
                 }
             }
-            (None, Some(affiliate), None) => only_campaign(db, affiliate).await.map(Some),
+            (None, Some(affiliate), None) => {
+                let only = only_campaign(db, affiliate).await?;
+                if self.click.as_ref().is_some_and(|click| click.campaign_id != only) {
+                    let message = "The click is of another campaign than the affiliate: say which counts.";
+                    return Err(invalid(&["campaignId"], message));
+                }
+                Ok(Some(only))
+            }
             (None, None, Some(campaign)) if !self.campaigns(db).await?.contains(&campaign) => Err(invalid(
                 &["campaignId"],
                 "What it is to be credited by is of another campaign.",

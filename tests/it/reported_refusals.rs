@@ -101,6 +101,7 @@ both! {
     async fn what_contradicts_itself_is_refused(app: &TestApp) {
         let stage = app.stage().await;
         let other = app.max().campaign(CampaignSpec::default()).await;
+        let zoe = app.max().new_affiliate("Zoe", &[&other]).await;
         let slug = app.slug(&app.acme, &stage.bob, &stage.campaign).await;
         let click = app.click(&app.acme, &stage.bob, &stage.campaign).await;
         let before = app.everything().await;
@@ -109,6 +110,7 @@ both! {
             (json!({ "linkSlug": slug, "campaignId": other }), "campaignId"),
             (json!({ "affiliateId": stage.sarah, "campaignId": other }), "campaignId"),
             (json!({ "clickId": click, "campaignId": other }), "campaignId"),
+            (json!({ "clickId": click, "affiliateId": zoe }), "campaignId"),
             (json!({ "code": "SARAH20", "campaignId": other }), "campaignId"),
         ] {
             assert_eq!(mistakes(app, reported("order-1", by.clone())).await, [mistake("INVALID", field)], "{by}");

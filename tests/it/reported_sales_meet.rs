@@ -1,16 +1,14 @@
 //! Reports that meet, on several servers; and servers that die: a sale is recorded once, whatever came of its answer.
 
-use chrono::TimeDelta;
 use entity::{audit_entry, conversion, sale, sale_report};
 use futures_util::future::join_all;
 use rekomi::{clock::Clock, standin::StandIn};
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
 
 use crate::support::{
     binary::Home,
     books,
     cast::{id, set_stage},
-    database::Database,
     *,
 };
 
@@ -95,30 +93,37 @@ both! {
 
     async fn what_is_rolled_back_leaves_nothing(app: &TestApp) {
         let stage = app.stage().await;
-        app.pass(TimeDelta::minutes(1));
-        let db = &app.instance.app.db;
         let before = app.everything().await;
         // The entry in the audit log comes last: where it cannot be written, there is no sale either.
-        let txn = db.begin().await.unwrap();
-        let refuse = if app.database.is_postgres() {
-            "ALTER TABLE audit_entry ADD CONSTRAINT none CHECK (action <> 'conversion.recorded')"
+        if app.database.is_postgres() {
+            alter(app, "ALTER TABLE audit_entry ADD CONSTRAINT refused CHECK (action <> 'conversion.recorded')").await;
         } else {
-            "CREATE TRIGGER none BEFORE INSERT ON audit_entry WHEN NEW.action = 'conversion.recorded'
-               BEGIN SELECT RAISE(ABORT, 'none'); END"
-        };
-        sea_orm::ConnectionTrait::execute_unprepared(&txn, refuse).await.unwrap();
-        txn.commit().await.unwrap();
+            let refuse = "CREATE TRIGGER refused BEFORE INSERT ON audit_entry WHEN NEW.action = 'conversion.recorded'
+                BEGIN SELECT RAISE(ABORT, 'refused'); END";
+            alter(app, refuse).await;
+        }
         let sale = reported("order-1", json!({ "affiliateId": stage.sarah }));
         let answer = app.max().try_mutate("recordConversion", "conversion { id }", sale.clone()).await;
         assert_eq!(answer.codes(), ["INTERNAL"]);
         assert_eq!(app.everything().await, before);
-        let txn = db.begin().await.unwrap();
-        let allow = if app.database.is_postgres() { "ALTER TABLE audit_entry DROP CONSTRAINT none" } else { "DROP TRIGGER none" };
-        sea_orm::ConnectionTrait::execute_unprepared(&txn, allow).await.unwrap();
-        txn.commit().await.unwrap();
+        if app.database.is_postgres() {
+            alter(app, "ALTER TABLE audit_entry DROP CONSTRAINT refused").await;
+        } else {
+            alter(app, "DROP TRIGGER refused").await;
+        }
         app.max().make("recordConversion", "conversion", "id", sale).await;
         assert_eq!(app.told().await, [TOLD]);
     }
+}
+
+/// Changes the schema, as the role that owns it.
+async fn alter(app: &TestApp, statement: &str) {
+    let txn = app.instance.app.db.begin().await.unwrap();
+    if app.database.is_postgres() {
+        txn.execute_unprepared("SET LOCAL ROLE NONE").await.unwrap();
+    }
+    txn.execute_unprepared(statement).await.unwrap();
+    txn.commit().await.unwrap();
 }
 
 on_both! {

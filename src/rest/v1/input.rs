@@ -60,8 +60,12 @@ impl<T: DeserializeOwned> FromRequest<V1> for Input<T> {
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             let refusal = Refusal::bad_request(error.into_inner().to_string());
-            // The path of the whole body is a dot.
-            if path == "." { refusal } else { refusal.on(path) }
+            // The path of the whole body is a dot; a question mark stands for what has none.
+            if path == "." || path.contains('?') {
+                refusal
+            } else {
+                refusal.on(path)
+            }
         })?;
         json.end().map_err(|error| Refusal::bad_request(error.to_string()))?;
         Ok(Self(value))
