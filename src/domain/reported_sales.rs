@@ -4,7 +4,7 @@
 //! again answers with what is there. A sale that credits nobody is not recorded. Refunds are cumulative: the larger
 //! figure counts, in any order, also before the sale.
 
-use entity::conversion;
+use entity::{conversion, id::CampaignId};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ async fn record_once(domain: &Domain, actor: &Actor, input: &RecordConversion, f
     Ok(Outcome::New(row))
 }
 
-fn report(figures: &Figures, named: &Named, at: i64, campaign: Option<entity::id::CampaignId>) -> ReportedSale {
+fn report(figures: &Figures, named: &Named, at: i64, campaign: Option<CampaignId>) -> ReportedSale {
     ReportedSale {
         external_id: figures.external_id.clone(),
         at,
