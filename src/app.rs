@@ -13,6 +13,7 @@ use crate::{
         jwks::Jwks,
         jwt::{Others, Tokens},
     },
+    callers::Callers,
     clock::Clock,
     config::Config,
     db::{DatabaseUrl, Db},
@@ -27,7 +28,10 @@ use crate::{
     keyring::Keyring,
     lease,
     live::Live,
-    rest::{health, layers, stripe_webhook},
+    rest::{
+        health, layers, stripe_webhook,
+        v1::{self, V1},
+    },
     stripe::{
         backfill::Backfill,
         books::Books,
@@ -151,11 +155,19 @@ impl App {
 
     /// All routes. To know their callers' addresses they are served with [`axum::extract::ConnectInfo`].
     pub fn router(&self) -> Router {
-        let gateway = Gateway {
-            schema: schema::build(),
+        let callers = Callers {
             tokens: self.tokens.clone(),
             keyring: self.keyring.clone(),
             directory: self.directory.clone(),
+            clock: self.clock.clone(),
+        };
+        let v1 = V1 {
+            callers: callers.clone(),
+            domain: self.domain.clone(),
+        };
+        let gateway = Gateway {
+            schema: schema::build(),
+            callers,
             domain: self.domain.clone(),
             live: self.live.clone(),
         };
@@ -172,6 +184,7 @@ impl App {
         };
         let routes = Router::new()
             .merge(transport::router(gateway, settings))
+            .merge(v1::router(v1))
             .merge(stripe_webhook::router(webhook))
             .merge(health::router(health));
         let proxies = self.config.trusted_proxies.as_slice().into();

@@ -1,4 +1,4 @@
-//! Reads tokens and API keys into actors, and gives each GraphQL request what its resolvers use.
+//! Lets callers in to GraphQL, and gives each request what its resolvers use.
 
 use std::sync::Arc;
 
@@ -7,11 +7,8 @@ use axum::http::Extensions;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    auth::{
-        Actor, Credential, Origin, Scope, api_key,
-        jwt::{Mode, TokenError, Tokens},
-    },
-    directory::{Directory, Name},
+    auth::{Actor, Credential, Origin},
+    callers::Callers,
     domain::{Domain, feed},
     error::{Error, Result},
     graphql::{
@@ -21,48 +18,15 @@ use crate::{
         transport,
         transport::AuthError,
     },
-    keyring::Keyring,
     live::Live,
 };
 
 #[derive(Clone)]
 pub struct Gateway {
     pub schema: RekomiSchema,
-    pub tokens: Tokens,
-    pub keyring: Keyring,
-    pub directory: Directory,
+    pub callers: Callers,
     pub domain: Domain,
     pub live: Live,
-}
-
-impl Gateway {
-    /// Whose token or key it is.
-    async fn actor(&self, bearer: &str, origin: Origin) -> Result<Actor> {
-        if api_key::is_meant(bearer) {
-            return self.keyring.actor(bearer, origin).await;
-        }
-        let claims = self.tokens.read(bearer, self.domain.clock.now()).await;
-        let claims = claims.map_err(|error| match error {
-            TokenError::Invalid => Error::Unauthenticated,
-            TokenError::Unavailable => Error::Retry(error.to_string()),
-        })?;
-        let account = self.directory.get(Name::Id(claims.brand)).await?;
-        let account = account.ok_or(Error::Unauthenticated)?;
-        let livemode = claims
-            .mode
-            .map_or_else(|| account.default_livemode(), |mode| mode == Mode::Live);
-        Ok(Actor {
-            credential: Credential::Token(claims.role),
-            scope: Scope {
-                brand: claims.brand,
-                livemode,
-                affiliate: claims.affiliate,
-            },
-            subject: claims.subject,
-            expires_at: Some(claims.expires_at),
-            origin,
-        })
-    }
 }
 
 impl transport::Gateway for Gateway {
@@ -75,7 +39,7 @@ impl transport::Gateway for Gateway {
 
     async fn authenticate(&self, bearer: &str, request: &Extensions) -> Result<Actor, AuthError> {
         let origin = request.get::<Origin>().cloned().unwrap_or_default();
-        self.actor(bearer, origin).await.map_err(|error| match error {
+        self.callers.actor(bearer, origin).await.map_err(|error| match error {
             Error::Unauthenticated => AuthError::Unauthenticated,
             Error::Retry(error) => {
                 tracing::debug!(%error, "a token could not be checked");
@@ -94,7 +58,7 @@ impl transport::Gateway for Gateway {
 
     async fn revoked(&self, actor: &Actor) {
         match &actor.credential {
-            Credential::ApiKey { id, .. } => self.keyring.ended(*id).await,
+            Credential::ApiKey { id, .. } => self.callers.keyring.ended(*id).await,
             Credential::Token(_) | Credential::CommandLine | Credential::Worker => std::future::pending().await,
         }
     }

@@ -4,6 +4,7 @@
 //! the tables is decided by `domain::tenancy`, from the actor's [`Scope`].
 
 pub mod api_key;
+pub mod bearer;
 pub mod claim_names;
 pub mod claims;
 pub mod crypto;

@@ -32,6 +32,8 @@ pub enum Operation {
     ManageCodes,
     /// Mint for oneself; the brand's switches decide whether.
     MintOwnCode,
+    /// Report sales that were made outside Stripe, and their refunds.
+    ReportConversions,
     /// Set how many codes affiliates may mint, and with which words not.
     ManageCodeSettings,
     /// Make, list, rotate and revoke API keys.
@@ -80,6 +82,7 @@ const TABLE: [Line; 18] = {
         (O::ManageCoupons, MANAGERS, &[ReadWrite]),
         (O::ManageCodes, MANAGERS, &[ReadWrite, CodesWrite]),
         (O::MintOwnCode, &[Affiliate], &[]),
+        (O::ReportConversions, MANAGERS, &[ReadWrite, ConversionsWrite]),
         (O::ManageCodeSettings, MANAGERS, &[ReadWrite]),
         (O::ManageApiKeys, OWNER, &[]),
         (O::ReadAuditLog, OWNER, &[]),

@@ -95,7 +95,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
     actor.require(Operation::ManageAffiliates)?;
     let mut problems = Problems::default();
     let name = problems.text(&["name"], &input.name, MAX_NAME);
-    let email = email(&mut problems, &input.email);
+    let email = email(&mut problems, &["email"], &input.email);
     problems.require(
         (1..=MAX_CAMPAIGNS).contains(&input.campaign_ids.len()),
         &["campaignIds"],
@@ -240,14 +240,14 @@ async fn campaigns(
 }
 
 /// One `@`, something on each side, no blanks: the rest is for the mail server to say.
-fn email(problems: &mut Problems, text: &str) -> String {
+pub(super) fn email(problems: &mut Problems, field: &[&'static str], text: &str) -> String {
     let email = text.trim();
     let parts = email.split_once('@');
     let good = parts.is_some_and(|(local, host)| {
         let blank = email.chars().any(|c| c.is_whitespace() || c.is_control());
         !local.is_empty() && !host.is_empty() && !host.contains('@') && !blank && email.len() <= MAX_EMAIL
     });
-    problems.require(good, &["email"], "It must be an e-mail address.");
+    problems.require(good, field, "It must be an e-mail address.");
     email.to_owned()
 }
 

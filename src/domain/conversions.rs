@@ -6,13 +6,14 @@ use entity::{
     id::{AffiliateId, CampaignId, CodeId, ConversionId},
 };
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, Select, sea_query::SimpleExpr};
+use serde::Serialize;
 
 use super::{
     Domain,
     attribution::Step,
     code_text,
     page::{self, Order, Page, PageArgs},
-    tenancy,
+    reports, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -20,7 +21,8 @@ use crate::{
 };
 
 /// How a conversion stands for a reader, the clock included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Its hold runs.
     Pending,
@@ -217,6 +219,11 @@ pub fn trail(row: &conversion::Model, scope: &Scope) -> Result<Vec<Step>> {
         Some(own) => steps.into_iter().filter_map(|step| step.told_to(own)).collect(),
         None => steps,
     })
+}
+
+/// What the brand's own server calls the sale, if it reported it.
+pub fn external_id(row: &conversion::Model) -> Option<&str> {
+    row.part.strip_prefix(reports::PREFIX)
 }
 
 /// The customer's e-mail; an affiliate is shown enough of it to tell two customers apart, and no more.

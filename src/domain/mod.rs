@@ -42,6 +42,9 @@ pub mod plans;
 pub mod refused_codes;
 pub mod repair;
 pub mod replay;
+mod reported_input;
+mod reported_names;
+pub mod reported_sales;
 pub mod reports;
 mod sale_log;
 pub mod simulation;
@@ -64,7 +67,7 @@ use crate::{
 };
 use attribution::{Asked, Known};
 use feed::FeedName;
-use reports::Report;
+use reports::{Report, ReportedSoFar};
 
 /// What the rules work with.
 #[derive(Clone)]
@@ -115,6 +118,17 @@ pub trait Books: Send + Sync {
 
     /// What a decision would look at.
     async fn known(&self, db: &Reader, feed: FeedName, asked: Asked) -> Result<Known>;
+
+    /// What has been reported of a sale so far, by its external id; held until the transaction ends.
+    ///
+    /// # Errors
+    /// `Retry`, as above.
+    async fn reported_in_txn(
+        &self,
+        txn: &DatabaseTransaction,
+        feed: FeedName,
+        external_id: &str,
+    ) -> Result<Option<ReportedSoFar>>;
 
     /// The feed has grown; the commit is done.
     fn ring(&self);

@@ -2,6 +2,8 @@
 //!
 //! A report is an entry of the log beside Stripe's events: it is stored as it came, and read into facts.
 
+use std::collections::BTreeMap;
+
 use entity::{
     id::{AffiliateId, CampaignId, ClickId, CodeId, LinkId},
     sale_report::ReportKind,
@@ -10,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::money::Currency;
+
+/// Before the external id, in the name by which a reported sale and its part go: none of Stripe's has a colon.
+pub const PREFIX: &str = "s2s:";
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +85,31 @@ pub enum Verdict {
     Rejected,
     /// It is this affiliate's.
     Reassigned(AffiliateId),
+}
+
+/// What has been reported of one sale so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedSoFar {
+    /// The row of `sale`.
+    pub row: Uuid,
+    /// None while only a refund of it has come.
+    pub sale: Option<ReportedSale>,
+    /// All that went back, by currency. Minor units, without tax.
+    pub refunded: BTreeMap<Currency, i64>,
+    /// The whole sale went back.
+    pub fully_refunded: bool,
+}
+
+impl ReportedSoFar {
+    /// Whether a refund tells nothing new: refunds are cumulative, and the larger figure counts.
+    pub fn covers(&self, refund: &ReportedRefund) -> bool {
+        match refund.amount {
+            Some((amount, currency)) => {
+                self.fully_refunded || self.refunded.get(&currency).copied().unwrap_or_default() >= amount
+            }
+            None => self.fully_refunded,
+        }
+    }
 }
 
 impl Report {

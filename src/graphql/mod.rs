@@ -20,6 +20,7 @@ pub mod loaders;
 pub mod mutation;
 pub mod node;
 pub mod query;
+pub mod reported_sales;
 pub mod scalars;
 pub mod schema;
 pub mod simulation;

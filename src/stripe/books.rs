@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 
-use super::{facts::read_report, fold, known};
+use super::{
+    facts::{read_report, reported_name},
+    fold, known, sales,
+};
 use crate::{
     announce::FeedBell,
     clock::Clock,
@@ -12,7 +15,7 @@ use crate::{
         self,
         attribution::{Asked, Known},
         feed::FeedName,
-        reports::Report,
+        reports::{Report, ReportedSoFar},
     },
     error::Result,
 };
@@ -34,6 +37,25 @@ impl domain::Books for Books {
 
     async fn known(&self, db: &Reader, feed: FeedName, asked: Asked) -> Result<Known> {
         known::read(db, feed, asked).await
+    }
+
+    async fn reported_in_txn(
+        &self,
+        txn: &DatabaseTransaction,
+        feed: FeedName,
+        external_id: &str,
+    ) -> Result<Option<ReportedSoFar>> {
+        let name = reported_name(external_id);
+        let Some(mut sale) = sales::locked_in_txn(txn, feed, &name).await? else {
+            return Ok(None);
+        };
+        let reported = sale.facts.reported.remove(&name).unwrap_or_default();
+        Ok(Some(ReportedSoFar {
+            row: sale.row.id,
+            sale: reported.sale,
+            refunded: reported.refunded,
+            fully_refunded: reported.fully_refunded,
+        }))
     }
 
     fn ring(&self) {

@@ -62,6 +62,17 @@ pub async fn preview(db: &impl ConnectionTrait, feed: FeedName, facts: &Facts) -
     Ok(all)
 }
 
+/// The sale that is known by a key, locked until the transaction ends.
+pub async fn locked_in_txn(txn: &impl ConnectionTrait, feed: FeedName, key: &str) -> Result<Option<Sale>> {
+    let known = known(txn, feed, &[key.to_owned()].into()).await?;
+    let mut rows = lock(txn, known.into_values().collect()).await?;
+    let Some((_, row)) = rows.pop_first() else {
+        return Ok(None);
+    };
+    let facts = serde_json::from_str(&row.facts)?;
+    Ok(Some(Sale { row, facts }))
+}
+
 /// Merges new facts into their sales, and locks those until the transaction ends.
 pub async fn merge_in_txn(
     txn: &impl ConnectionTrait,
@@ -73,7 +84,8 @@ pub async fn merge_in_txn(
     let known = known(txn, feed, &keys).await?;
     let mut groups = group(new, &known);
     // The locks come first, and the keys in order, so that no two workers wait for each other.
-    let mut rows = lock(txn, &groups).await?;
+    let there = groups.iter().flat_map(|group| &group.sales).copied().collect();
+    let mut rows = lock(txn, there).await?;
     let made = insert_new(txn, clock, feed, &mut groups).await?;
     rows.extend(made.into_iter().map(|row| (row.id, row)));
     insert_keys(txn, feed, &groups, &known).await?;
@@ -185,8 +197,7 @@ async fn insert_keys(
 }
 
 /// Locks the sales that are there already, in order.
-async fn lock(txn: &impl ConnectionTrait, groups: &[Group]) -> Result<BTreeMap<Uuid, sale::Model>> {
-    let there: BTreeSet<Uuid> = groups.iter().flat_map(|group| &group.sales).copied().collect();
+async fn lock(txn: &impl ConnectionTrait, there: BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, sale::Model>> {
     let there: Vec<Uuid> = there.into_iter().collect();
     let mut rows = BTreeMap::new();
     for chunk in there.chunks(CHUNK) {

@@ -51,6 +51,8 @@ both! {
             "deleteCampaignCoupon: coupon.deleted",
             "mintAffiliateCode: code.minted",
             "reactivateAffiliateCode: code.reactivated",
+            "recordConversion: conversion.recorded",
+            "refundConversion: conversion.refunded",
             "removeCampaignCode: campaign_code.removed",
             "renameAffiliateCode: code.renamed",
             "replayParkedStripeEvents: event.replayed",

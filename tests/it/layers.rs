@@ -111,6 +111,7 @@ const NEVER: &[(&str, &str)] = &[
     ),
     ("live", "rest stripe standin app gateway config demo cli"),
     ("gateway", "rest stripe standin app config demo cli"),
+    ("callers", "graphql rest stripe standin app gateway config demo cli"),
     ("app", "standin demo cli"),
     ("db", "domain graphql rest stripe auth config app"),
     ("lease", "domain graphql rest stripe auth config app"),

@@ -232,7 +232,7 @@ both! {
 
     async fn who_may_not_changes_nothing(app: &TestApp) {
         let sdl = Sdl::served();
-        let refused = ["nobody", "analyst", "read", "codes_read", "conversions_write", "webhooks_write"];
+        let refused = ["nobody", "analyst", "read", "codes_read", "conversions_read", "webhooks_write"];
         let holders = holders(app).await;
         let before = (app.everything().await, app.writes());
         for holder in holders.iter().filter(|holder| refused.contains(&holder.name.as_str())) {

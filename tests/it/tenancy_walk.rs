@@ -116,7 +116,14 @@ async fn actors(app: &TestApp) -> Vec<Actor> {
 
 /// Whether a text is an id, a cursor, or a text to look for: whatever a mutation is to write may be like another's.
 fn refers(specimen: &Specimen, name: &str) -> bool {
-    let new = ["new_text", "renamed_text", "shared_text", "bulk_text", "email"];
+    let new = [
+        "new_text",
+        "renamed_text",
+        "shared_text",
+        "bulk_text",
+        "email",
+        "external",
+    ];
     specimen.root != "Mutation" || !new.contains(&name)
 }
 

@@ -3,6 +3,7 @@
 mod codes;
 mod operating;
 mod programs;
+mod sales;
 
 use std::sync::Arc;
 
@@ -17,9 +18,10 @@ use crate::{
 use codes::CodeMutations;
 use operating::OperatingMutations;
 use programs::ProgramMutations;
+use sales::SaleMutations;
 
 #[derive(MergedObject, Default)]
-pub struct Mutation(ProgramMutations, CodeMutations, OperatingMutations);
+pub struct Mutation(ProgramMutations, CodeMutations, SaleMutations, OperatingMutations);
 
 /// Calls a domain function with the caller.
 async fn call<T>(

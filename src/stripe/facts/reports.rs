@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Facts, Merge, merge_option};
 use crate::{
-    domain::reports::{Report, ReportedSale},
+    domain::reports::{PREFIX, Report, ReportedSale},
     money::Currency,
 };
 
@@ -34,9 +34,9 @@ impl Merge for Reported {
     }
 }
 
-/// The name by which a reported sale and its part go: none of Stripe's has a colon.
+/// The name by which a reported sale and its part go.
 pub fn reported_name(external_id: &str) -> String {
-    format!("s2s:{external_id}")
+    format!("{PREFIX}{external_id}")
 }
 
 /// Reads a report.

@@ -210,6 +210,8 @@ impl Thread<'_> {
         } else {
             commission::clawback(earned, amount, refunded_amount)
         };
+        let reported = self.facts.reported.get(&part.name);
+        let misfits = reported.into_iter().flat_map(reported::misfits);
         Some(Conversion {
             part: part.name.clone(),
             aliases: part.aliases.clone(),
@@ -232,7 +234,7 @@ impl Thread<'_> {
             overriding: None,
             hold_until: rule.due(occurred_at),
             customer_email: part.customer_email.and_then(shown_email),
-            trail: decision.trail,
+            trail: decision.trail.into_iter().chain(misfits).collect(),
             occurred_at,
         })
     }

@@ -6,9 +6,34 @@ use entity::conversion::ConversionKind;
 
 use super::Part;
 use crate::{
+    domain::attribution::Step,
     money::{self, proportion},
     stripe::facts::{MoneyBack, Paid, Reported},
 };
+
+/// What was told to have gone back and cannot have: a refund that came before its sale could not be held against it.
+pub(super) fn misfits(reported: &Reported) -> impl Iterator<Item = Step> {
+    let told = reported.sale.iter().flat_map(|sale| {
+        let refunds = reported.refunded.iter();
+        refunds.map(move |(currency, amount)| (sale, *currency, *amount))
+    });
+    told.filter_map(|(sale, currency, amount)| {
+        let (outcome, why) = if currency != sale.currency {
+            ("IGNORED", "the sale is in another currency")
+        } else if amount > sale.amount {
+            ("CUT", "it is more than the sale")
+        } else {
+            return None;
+        };
+        let refunded = currency.major_units(amount);
+        Some(Step {
+            rule: "REFUND".to_owned(),
+            outcome: outcome.to_owned(),
+            detail: Some(format!("{refunded} {currency} were reported: {why}")),
+            affiliate: None,
+        })
+    })
+}
 
 impl<'a> Part<'a> {
     /// None while only a refund of it has come. What went back is told without tax; its tax went back in proportion.

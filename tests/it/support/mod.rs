@@ -13,6 +13,7 @@ pub mod history;
 pub mod instance;
 pub mod issuer;
 pub mod leaks;
+pub mod led;
 pub mod listening;
 pub mod mortal;
 pub mod operations;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub use app::{Brand, TestApp};
 pub use cast::{CampaignSpec, CouponSpec, Stage};
 pub use client::{Caller, mistake};
+pub use led::reported;
 pub use rekomi::standin::{Failure, Fault, FaultKind, Paid, Promo, SaleBuilder, Shape};
 pub use serde_json::{Value, json};
 

@@ -174,6 +174,19 @@ pub fn mutations() -> Vec<Specimen> {
             "updateCodeSettings",
             json!({ "maxCodesPerAffiliate": 100, "reservedWords": ["NOBODYS"] }),
         ),
+        mutation(
+            "recordConversion",
+            json!({
+                "externalId": "$external", "amount": { "minorUnits": 4900, "currency": "USD" },
+                "tax": { "minorUnits": 100, "currency": "USD" }, "occurredAt": "2026-10-31T12:00:00Z",
+                "customerEmail": "jane@customers.example", "clickId": "$click", "linkSlug": "$slug", "code": "$text",
+                "affiliateId": "$affiliate", "campaignId": "$campaign",
+            }),
+        ),
+        mutation(
+            "refundConversion",
+            json!({ "externalId": "$external", "amount": { "minorUnits": 900, "currency": "USD" } }),
+        ),
         mutation("deactivateAffiliateCode", json!({ "id": "$code" })),
         mutation("reactivateAffiliateCode", json!({ "id": "$code" })),
         mutation("deleteAffiliateCode", json!({ "id": "$code" })),

@@ -35,6 +35,17 @@ pub const ROUTES: &[Route] = &[
     post("/graphql", "/graphql", r#"{"query":"{ campaigns { totalCount } }"}"#),
     get("/graphql/ws", "/graphql/ws"),
     get("/graphql/assets/{name}", "/graphql/assets/ide.css"),
+    // Nobody has this affiliate, and no sale of that name has come yet.
+    post(
+        "/api/v1/conversions",
+        "/api/v1/conversions",
+        r#"{"externalId":"o","amount":{"minorUnits":1,"currency":"USD"},"affiliateId":"aff_0"}"#,
+    ),
+    post(
+        "/api/v1/conversions/{externalId}/refund",
+        "/api/v1/conversions/o/refund",
+        "{}",
+    ),
     // Stripe's signature is what opens these; a token is nothing to them.
     post("/webhooks/stripe", "/webhooks/stripe", "{}"),
     post("/webhooks/stripe/{slug}", "/webhooks/stripe/acme", "{}"),

@@ -44,6 +44,9 @@ impl TestApp {
             ("shared_text", &format!("ALL-{}", text(name))),
             ("bulk_text", &format!("BULK-{}", text(name))),
             ("email", &format!("{name}@new.example")),
+            ("external", &format!("order-{name}")),
+            ("slug", &self.slug(brand, &affiliate, &campaign).await),
+            ("click", &self.click(brand, &affiliate, &campaign).await),
         ]);
         world.extend(sold(&owner, &code).await);
         world.extend(kept(&owner).await);
@@ -116,6 +119,8 @@ impl TestApp {
             ("coupon", &coupon),
             ("code", &code),
             ("text", &text(name)),
+            ("slug", &self.slug(&self.acme, &affiliate, &campaign).await),
+            ("click", &self.click(&self.acme, &affiliate, &campaign).await),
         ]);
         world.extend(sold(&owner, &code).await);
         world.extend(cursors(&self.affiliate(&affiliate)).await);
