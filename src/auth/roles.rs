@@ -23,6 +23,7 @@ pub enum Operation {
     ReadConversions,
     ReadStats,
     ReadFeed,
+    ReadClicks,
     ManageCampaigns,
     ManageAffiliates,
     ManageCoupons,
@@ -49,7 +50,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 17] = {
+const TABLE: [Line; 18] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -72,6 +73,7 @@ const TABLE: [Line; 17] = {
         (O::ReadConversions, ALL, CONVERSIONS),
         (O::ReadStats, ALL, CONVERSIONS),
         (O::ReadFeed, ALL, CONVERSIONS),
+        (O::ReadClicks, ALL, CONVERSIONS),
         (O::ManageCampaigns, MANAGERS, &[ReadWrite]),
         (O::ManageAffiliates, MANAGERS, &[ReadWrite]),
         (O::ManageCoupons, MANAGERS, &[ReadWrite]),

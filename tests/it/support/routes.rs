@@ -35,6 +35,8 @@ pub const ROUTES: &[Route] = &[
     post("/graphql", "/graphql", r#"{"query":"{ campaigns { totalCount } }"}"#),
     get("/graphql/ws", "/graphql/ws"),
     get("/graphql/assets/{name}", "/graphql/assets/ide.css"),
+    get("/r/{slug}", "/r/nobodys"),
+    get("/js/rekomi.js", "/js/rekomi.js"),
     // Stripe's signature is what opens these; a token is nothing to them.
     post("/webhooks/stripe", "/webhooks/stripe", "{}"),
     post("/webhooks/stripe/{slug}", "/webhooks/stripe/acme", "{}"),

@@ -48,8 +48,16 @@ impl TestApp {
         world.extend(sold(&owner, &code).await);
         world.extend(kept(&owner).await);
         world.extend(received(&owner).await);
+        world.extend(self.followed(&owner, &affiliate).await);
         world.extend(cursors(&owner).await);
         world
+    }
+
+    /// An affiliate's link, and a click on it.
+    async fn followed(&self, owner: &Caller, affiliate: &str) -> World {
+        let (link, _) = owner.link(affiliate).await;
+        let click = self.click_on(owner, affiliate).await;
+        world([("link", &link), ("click", &click)])
     }
 
     /// Things of a brand that are deleted.
@@ -93,7 +101,13 @@ impl TestApp {
         world.extend(received(&owner).await);
         world.extend(cursors(&owner).await);
         // What concerns both modes is seen in both.
-        for both in ["audit", "cursor:campaigns", "cursor:affiliates", "cursor:auditLog"] {
+        for both in [
+            "audit",
+            "cursor:campaigns",
+            "cursor:affiliates",
+            "cursor:auditLog",
+            "cursor:clicks",
+        ] {
             world.remove(both);
         }
         world
@@ -118,6 +132,7 @@ impl TestApp {
             ("text", &text(name)),
         ]);
         world.extend(sold(&owner, &code).await);
+        world.extend(self.followed(&owner, &affiliate).await);
         world.extend(cursors(&self.affiliate(&affiliate)).await);
         world
     }
@@ -178,6 +193,7 @@ async fn cursors(caller: &Caller) -> World {
         "affiliates",
         "campaignCoupons",
         "affiliateCodes",
+        "clicks",
         "conversions",
         "codeRedemptionStats",
         "apiKeys",
