@@ -39,10 +39,6 @@ impl AffiliateLink {
         campaign(&self.loaders, self.row.campaign_id).await
     }
 
-    async fn affiliate(&self) -> async_graphql::Result<Affiliate> {
-        affiliate(&self.loaders, self.row.affiliate_id).await
-    }
-
     /// How often it was followed, programs and pages that were fetched ahead left out.
     async fn click_count(&self) -> async_graphql::Result<i32> {
         let count = self.loaders.clicks(self.row.id).await.map_err(graphql_error)?;
@@ -79,7 +75,15 @@ impl Click {
     }
 
     async fn affiliate(&self) -> async_graphql::Result<Affiliate> {
-        affiliate(&self.loaders, self.row.affiliate_id).await
+        let found = self
+            .loaders
+            .affiliate(self.row.affiliate_id)
+            .await
+            .map_err(graphql_error)?;
+        Ok(Affiliate {
+            row: found.ok_or_else(|| missing("affiliate"))?,
+            loaders: self.loaders.clone(),
+        })
     }
 
     async fn campaign(&self) -> async_graphql::Result<Campaign> {
@@ -91,14 +95,6 @@ async fn campaign(loaders: &Arc<Loaders>, id: entity::id::CampaignId) -> async_g
     let found = loaders.campaign(id).await.map_err(graphql_error)?;
     Ok(Campaign {
         row: found.ok_or_else(|| missing("campaign"))?,
-        loaders: loaders.clone(),
-    })
-}
-
-async fn affiliate(loaders: &Arc<Loaders>, id: entity::id::AffiliateId) -> async_graphql::Result<Affiliate> {
-    let found = loaders.affiliate(id).await.map_err(graphql_error)?;
-    Ok(Affiliate {
-        row: found.ok_or_else(|| missing("affiliate"))?,
         loaders: loaders.clone(),
     })
 }
