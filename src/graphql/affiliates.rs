@@ -83,7 +83,6 @@ impl Affiliate {
     }
 
     /// Its links, one for each campaign that it is in.
-    #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn links(&self) -> async_graphql::Result<Vec<AffiliateLink>> {
         let rows = self.loaders.links(self.row.id).await.map_err(graphql_error)?;
         let link = |row| AffiliateLink {
