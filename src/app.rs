@@ -14,6 +14,7 @@ use crate::{
         jwt::{Others, Tokens},
     },
     callers::Callers,
+    clicks::{self, AddressKey, Clicks, clicks},
     clock::Clock,
     config::Config,
     db::{DatabaseUrl, Db},
@@ -26,10 +27,11 @@ use crate::{
         transport::{self, TransportSettings},
     },
     keyring::Keyring,
+    landings::Landings,
     lease,
     live::Live,
     rest::{
-        health, layers, stripe_webhook,
+        health, layers, redirect, script, stripe_webhook,
         v1::{self, V1},
     },
     stripe::{
@@ -48,6 +50,7 @@ use crate::{
 const INBOX_INTERVAL: Duration = Duration::from_millis(500);
 const OPERATIONS_INTERVAL: Duration = Duration::from_secs(1);
 const BACKFILL_INTERVAL: Duration = Duration::from_secs(1);
+const ADDRESSES_INTERVAL: Duration = Duration::from_secs(600);
 /// How long a stop waits for work in hand.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -64,9 +67,13 @@ pub struct App {
     pub processor: Processor,
     pub operations: Operations,
     pub shutdown: CancellationToken,
+    landings: Landings,
+    addresses: AddressKey,
     inbox: Inbox,
+    clicks: Clicks,
     tasks: TaskTracker,
     batcher: tokio::task::JoinHandle<()>,
+    recorder: tokio::task::JoinHandle<()>,
 }
 
 impl App {
@@ -124,6 +131,9 @@ impl App {
         let (inbox, batcher) = inbox(db.clone(), clock.clone());
         let committed = events_due.clone();
         let batcher = tokio::spawn(batcher.run(move || committed.notify_one()));
+        let (clicks, recorder) = clicks(db.clone());
+        let recorder = tokio::spawn(recorder.run());
+        spawn_forgetting(&tasks, &shutdown, &db, &clock);
         let stop = shutdown.clone();
         tasks.spawn(async move { stop.run_until_cancelled(folder.run()).await });
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
@@ -139,6 +149,8 @@ impl App {
             keyring,
             tokens: tokens(&config, jwt_secret, jwks),
             live: Live::new(domain.clone(), bell.heard, tasks.clone(), shutdown.clone()),
+            landings: Landings::new(db.clone()),
+            addresses: AddressKey::of(jwt_secret),
             config,
             clock,
             db,
@@ -148,8 +160,10 @@ impl App {
             operations,
             shutdown,
             inbox,
+            clicks,
             tasks,
             batcher,
+            recorder,
         })
     }
 
@@ -170,6 +184,7 @@ impl App {
             callers,
             domain: self.domain.clone(),
             live: self.live.clone(),
+            public_url: self.config.public_url.origin().ascii_serialization().into(),
         };
         let mut settings = TransportSettings::new(self.clock.clone(), self.shutdown.clone());
         settings.tasks = self.tasks.clone();
@@ -177,6 +192,13 @@ impl App {
             directory: self.directory.clone(),
             inbox: self.inbox.clone(),
             clock: self.clock.clone(),
+        };
+        let redirect = redirect::Redirect {
+            landings: self.landings.clone(),
+            clicks: self.clicks.clone(),
+            addresses: self.addresses.clone(),
+            clock: self.clock.clone(),
+            secure: self.config.public_url.scheme() == "https",
         };
         let health = health::Health {
             db: self.db.clone(),
@@ -186,6 +208,8 @@ impl App {
             .merge(transport::router(gateway, settings))
             .merge(v1::router(v1))
             .merge(stripe_webhook::router(webhook))
+            .merge(redirect::router(redirect))
+            .merge(script::router())
             .merge(health::router(health));
         let proxies = self.config.trusted_proxies.as_slice().into();
         layers::wrap(routes, self.clock.clone(), &self.config.cors_origins, proxies)
@@ -226,9 +250,10 @@ impl App {
         if tokio::time::timeout(STOP_TIMEOUT, work).await.is_err() {
             tracing::warn!("some work did not end in time; it will be taken up again");
         }
-        drop(self.inbox);
-        if tokio::time::timeout(STOP_TIMEOUT, self.batcher).await.is_err() {
-            tracing::warn!("the inbox did not end in time");
+        drop((self.inbox, self.clicks));
+        let ends = async { tokio::join!(self.batcher, self.recorder) };
+        if tokio::time::timeout(STOP_TIMEOUT, ends).await.is_err() {
+            tracing::warn!("the inbox or the clicks did not end in time");
         }
         self.db.close().await;
     }
@@ -266,6 +291,15 @@ fn spawn_workers(
         shutdown.clone(),
         async move || operations.run_due().await,
     ));
+}
+
+/// The addresses of clicks are kept only for as long as a window reaches back to them.
+fn spawn_forgetting(tasks: &TaskTracker, shutdown: &CancellationToken, db: &Db, clock: &Clock) {
+    let (stop, db, clock) = (shutdown.clone(), db.clone(), clock.clone());
+    let work = worker::run("addresses", Arc::default(), ADDRESSES_INTERVAL, stop, async move || {
+        clicks::forget_addresses(&db, clock.now()).await
+    });
+    tasks.spawn(work);
 }
 
 /// What is owed after no server was there. It may take long, and is given up at the stop: the row says that it is owed.

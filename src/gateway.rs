@@ -27,6 +27,8 @@ pub struct Gateway {
     pub callers: Callers,
     pub domain: Domain,
     pub live: Live,
+    /// How the server is reached from outside, without a slash at the end.
+    pub public_url: Arc<str>,
 }
 
 impl transport::Gateway for Gateway {
@@ -81,6 +83,7 @@ impl transport::Gateway for Gateway {
         };
         request.data(State {
             live: self.live.clone(),
+            public_url: self.public_url.clone(),
             feed_cursor,
             requester: actor.map(|actor| Requester {
                 loaders: Arc::new(Loaders::new(&domain, actor.scope)),

@@ -29,6 +29,7 @@ pub mod feed_counter;
 pub mod feed_event;
 pub mod id;
 pub mod ledger_entry;
+pub mod link_total;
 pub mod promotion_code;
 pub mod redemption;
 pub mod sale;

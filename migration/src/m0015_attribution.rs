@@ -32,7 +32,14 @@ CREATE TABLE click (
 CREATE INDEX click_of_visitor ON click (brand_id, visitor, clicked_at);
 CREATE INDEX click_of_affiliate ON click (affiliate_id, clicked_at, id);
 CREATE INDEX click_of_brand ON click (brand_id, clicked_at, id);
-CREATE INDEX click_with_address ON click (clicked_at) WHERE address_hash IS NOT NULL;
+CREATE INDEX click_of_campaign ON click (campaign_id, clicked_at, id);
+CREATE INDEX click_with_address ON click (brand_id, clicked_at) WHERE address_hash IS NOT NULL;
+
+CREATE TABLE link_total (
+  link_id UUID NOT NULL PRIMARY KEY REFERENCES affiliate_link (id),
+  brand_id UUID NOT NULL REFERENCES brand (id),
+  clicks BIGINT NOT NULL CHECK (clicks >= 0)
+) STRICT_TABLE;
 
 ALTER TABLE campaign_rule ADD COLUMN override_bps INTEGER CHECK (override_bps BETWEEN 1 AND 10000);
 ALTER TABLE campaign_rule ADD COLUMN click_model TEXT NOT NULL DEFAULT 'last_click'
@@ -119,9 +126,10 @@ const LINKS: [(DatabaseBackend, &str); 2] = [
     ),
 ];
 
-const SECURED: [&str; 6] = [
+const SECURED: [&str; 7] = [
     "affiliate_link",
     "click",
+    "link_total",
     "coupon_rule",
     "affiliate_recruiter",
     "affiliate_rate",

@@ -25,6 +25,7 @@ pub enum Operation {
     ReadFeed,
     /// Ask who would be credited.
     SimulateAttribution,
+    ReadClicks,
     ManageCampaigns,
     ManageAffiliates,
     ManageCoupons,
@@ -53,7 +54,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 18] = {
+const TABLE: [Line; 20] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -77,6 +78,7 @@ const TABLE: [Line; 18] = {
         (O::ReadStats, ALL, CONVERSIONS),
         (O::ReadFeed, ALL, CONVERSIONS),
         (O::SimulateAttribution, &[Owner, Manager, Analyst], CONVERSIONS),
+        (O::ReadClicks, ALL, CONVERSIONS),
         (O::ManageCampaigns, MANAGERS, &[ReadWrite]),
         (O::ManageAffiliates, MANAGERS, &[ReadWrite]),
         (O::ManageCoupons, MANAGERS, &[ReadWrite]),

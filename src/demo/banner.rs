@@ -1,6 +1,7 @@
 //! What the demo prints: where things are, a token per role, and what to try.
 
 use chrono::TimeDelta;
+use entity::id::AffiliateId;
 
 use super::world::World;
 use crate::{
@@ -29,29 +30,35 @@ fn one_line(query: &str) -> String {
     query.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn token(app: &App, world: &World, role: Role, affiliate: Option<AffiliateId>) -> Result<String, CannotSign> {
+    let grant = Grant {
+        subject: "demo".into(),
+        brand: world.brand.id,
+        role,
+        affiliate,
+        mode: Some(Mode::Live),
+        ttl: TimeDelta::hours(24),
+    };
+    app.tokens.issue(grant, app.clock.now())
+}
+
+/// GraphiQL with a query in it, signed in as the owner.
+fn ide(base: &str, owner: &str, query: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    format!("{base}/graphql#token={owner}&query={}", encoded.replace('+', "%20"))
+}
+
+/// The newest sales in GraphiQL, signed in as the owner.
+pub fn look_around(app: &App, world: &World, base: &str) -> Result<String, CannotSign> {
+    Ok(ide(base, &token(app, world, Role::Owner, None)?, QUERY))
+}
+
 pub fn print(app: &App, world: &World, base: &str) -> Result<(), CannotSign> {
-    let token = |role, affiliate| {
-        let grant = Grant {
-            subject: "demo".into(),
-            brand: world.brand.id,
-            role,
-            affiliate,
-            mode: Some(Mode::Live),
-            ttl: TimeDelta::hours(24),
-        };
-        app.tokens.issue(grant, app.clock.now())
-    };
-    let owner = token(Role::Owner, None)?;
-    let manager = token(Role::Manager, None)?;
-    let analyst = token(Role::Analyst, None)?;
-    let affiliate = token(Role::Affiliate, Some(world.affiliate.id))?;
+    let owner = token(app, world, Role::Owner, None)?;
+    let manager = token(app, world, Role::Manager, None)?;
+    let analyst = token(app, world, Role::Analyst, None)?;
+    let affiliate = token(app, world, Role::Affiliate, Some(world.affiliate.id))?;
     let name = &world.affiliate.name;
-    let encode = |text: &str| {
-        url::form_urlencoded::byte_serialize(text.as_bytes())
-            .collect::<String>()
-            .replace('+', "%20")
-    };
-    let ide = |query: &str| format!("{base}/graphql#token={owner}&query={}", encode(query));
     let socket = base.replacen("http", "ws", 1);
     println!(
         "
@@ -67,6 +74,9 @@ Look around in GraphiQL, signed in as the owner:
 
 Watch sales come in, live, in GraphiQL:
   {watch}
+
+Follow an affiliate's link ({name}'s), buy something, and see whose sale it is:
+  {base}/r/{link}
 
 Or paste this query, or this curl line:
   {query}
@@ -88,8 +98,9 @@ Tokens, good for 24 hours (export TOKEN=…):
         query = one_line(QUERY),
         subscription = one_line(SUBSCRIPTION),
         slug = world.brand.slug,
-        explore = ide(QUERY),
-        watch = ide(SUBSCRIPTION),
+        link = world.link.slug,
+        explore = ide(base, &owner, QUERY),
+        watch = ide(base, &owner, SUBSCRIPTION),
     );
     Ok(())
 }

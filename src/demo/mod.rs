@@ -2,7 +2,9 @@
 //! sales are made up; the server, the signatures, the webhook endpoint and the figures are the real ones.
 
 mod banner;
+mod shop;
 mod simulator;
+mod webhook;
 mod world;
 
 use std::{path::PathBuf, sync::Arc};
@@ -12,7 +14,9 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::{app::App, cli::stop_signal, clock::Clock, config::Config, first_run, standin::StandIn, telemetry};
+use shop::{Shop, Site};
 use simulator::Simulator;
+use webhook::Webhook;
 use world::World;
 
 #[derive(Args)]
@@ -49,15 +53,26 @@ pub async fn run(options: Options) -> Result<(), String> {
     let app = App::start(config, Some(&secret), clock)
         .await
         .map_err(|error| error.to_string())?;
-    let world = Arc::new(World::build(&app, &standin).await.map_err(|error| error.to_string())?);
+    let site = Site::find().await.map_err(|error| error.to_string())?;
+    let world = World::build(&app, &standin, &site.url).await;
+    let world = Arc::new(world.map_err(|error| error.to_string())?);
 
     let base = format!("http://{address}");
     let shutdown = app.shutdown.clone();
-    let mut simulator = Simulator::new(&app.clock, world.clone(), &base)?;
+    let webhook = Webhook::new(&app.clock, &world, &base)?;
+    let shop = Shop {
+        clock: app.clock.clone(),
+        stripe: world.stripe.clone(),
+        webhook: webhook.clone(),
+        base: base.clone(),
+        watch: banner::look_around(&app, &world, &base).map_err(|error| error.to_string())?,
+    };
+    let mut simulator = Simulator::new(&app.clock, world.clone(), webhook);
     let domain = app.domain.clone();
     if !options.fast {
         banner::print(&app, &world, &base).map_err(|error| error.to_string())?;
     }
+    let shop = tokio::spawn(site.open(shop, shutdown.clone()));
     let server = tokio::spawn(app.serve(listener));
     let result = if options.fast {
         simulator.rush(&domain).await
@@ -70,6 +85,8 @@ pub async fn run(options: Options) -> Result<(), String> {
     };
     shutdown.cancel();
     let served = server.await.map_err(|error| error.to_string())?;
+    // Nothing is kept open for a browser that stays.
+    shop.abort();
     standin.stop().await;
     result.and(served.map_err(|error| error.to_string()))
 }

@@ -1,5 +1,5 @@
 //! The customers: they subscribe or buy once with codes, renew, and some ask for their money back. Every event is told in one of the
-//! shapes that Stripe's API versions have, signed, and posted to the real endpoint.
+//! shapes that Stripe's API versions have.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,11 +8,14 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::world::{World, readable};
+use super::{
+    webhook::Webhook,
+    world::{World, readable},
+};
 use crate::{
     clock::Clock,
     domain::Domain,
-    standin::{Account, Paid, Promo, SaleBuilder, Shape, SubscriptionSale, sign},
+    standin::{Account, Paid, Promo, SaleBuilder, Shape, SubscriptionSale},
 };
 
 /// Between two things that happen, in the trickle.
@@ -27,8 +30,7 @@ pub struct Simulator {
     clock: Clock,
     stripe: Account,
     world: Arc<World>,
-    client: reqwest::Client,
-    url: String,
+    webhook: Webhook,
     customers: Vec<Customer>,
     dice: Dice,
 }
@@ -54,21 +56,16 @@ impl Dice {
 }
 
 impl Simulator {
-    pub fn new(clock: &Clock, world: Arc<World>, base: &str) -> Result<Self, String> {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
-            .build()
-            .map_err(|error| error.to_string())?;
+    pub fn new(clock: &Clock, world: Arc<World>, webhook: Webhook) -> Self {
         let seed = clock.new_id().as_u128();
-        Ok(Self {
+        Self {
             clock: clock.clone(),
             stripe: world.stripe.clone(),
-            url: format!("{base}/webhooks/stripe/{}", world.brand.slug),
             world,
-            client,
+            webhook,
             customers: Vec::new(),
             dice: Dice(u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) | 1),
-        })
+        }
     }
 
     /// One thing after the other, for ever.
@@ -81,7 +78,7 @@ impl Simulator {
                 _ => self.refund(),
             };
             for event in events {
-                if let Err(error) = self.post(&event).await {
+                if let Err(error) = self.webhook.post(&event).await {
                     tracing::warn!(error, "an event was not taken");
                 }
             }
@@ -104,7 +101,7 @@ impl Simulator {
         let this = &*self;
         let posts = stream::iter(batches).map(|batch| async move {
             for event in batch {
-                this.post(&event).await?;
+                this.webhook.post(&event).await?;
             }
             Ok::<_, String>(())
         });
@@ -233,25 +230,5 @@ impl Simulator {
         let events = customer.sale.refund(customer.shape, amount, Paid::First);
         customer.sale.sync(&stripe);
         events
-    }
-
-    async fn post(&self, event: &Value) -> Result<(), String> {
-        let body = event.to_string();
-        let signature = sign(
-            body.as_bytes(),
-            &self.world.webhook_secret,
-            self.clock.now().timestamp(),
-        );
-        let request = self
-            .client
-            .post(&self.url)
-            .header("stripe-signature", signature)
-            .body(body);
-        let answer = request.send().await.map_err(|error| error.to_string())?;
-        if answer.status().is_success() {
-            Ok(())
-        } else {
-            Err(format!("the webhook answered {}", answer.status()))
-        }
     }
 }

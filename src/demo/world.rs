@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use entity::{
-    affiliate, brand,
+    affiliate, affiliate_link, brand,
     brand::Tier,
-    campaign::ClickModel,
+    campaign::{self, ClickModel},
     campaign_rule::CommissionDuration,
     code, coupon,
     coupon::CouponDuration,
@@ -19,7 +19,7 @@ use crate::{
     domain::{
         affiliates::{self, CreateAffiliate},
         brands::{self, BrandInput},
-        campaigns::{self, CommissionInput, CreateCampaign},
+        campaigns::{self, CommissionInput, CreateCampaign, UpdateCampaign},
         codes::{self, MintCode},
         coupons::{self, CreateCoupon, DiscountInput},
     },
@@ -36,6 +36,8 @@ pub struct World {
     pub brand: brand::Model,
     /// The affiliate whose token is printed.
     pub affiliate: affiliate::Model,
+    /// A link of that affiliate's.
+    pub link: affiliate_link::Model,
     /// The texts of the active codes.
     pub codes: Vec<String>,
     pub webhook_secret: String,
@@ -43,8 +45,8 @@ pub struct World {
 }
 
 impl World {
-    /// Finds the brand of a kept database, or makes everything.
-    pub async fn build(app: &App, standin: &StandIn) -> Result<Self> {
+    /// Finds the brand of a kept database, or makes everything. Its campaigns lead to `landing_url`.
+    pub async fn build(app: &App, standin: &StandIn, landing_url: &str) -> Result<Self> {
         let random = || first_run::random_hex().map_err(|error| Error::Internal(error.to_string()));
         let (key, webhook_secret) = (format!("sk_live_{}", random()?), format!("whsec_{}", random()?));
         let secrets = BrandInput {
@@ -75,8 +77,9 @@ impl World {
         let stripe = standin.account(&key);
         if known.is_some() {
             restore(app, &brand, &stripe).await?;
+            lead_to(app, &brand, landing_url).await?;
         } else {
-            make(app, &brand).await?;
+            make(app, &brand, landing_url).await?;
         }
         let codes = code::Entity::find()
             .filter(code::Column::BrandId.eq(brand.id))
@@ -90,9 +93,16 @@ impl World {
             .one(db.reader())
             .await?
             .ok_or_else(|| Error::Internal("the demo's brand has no affiliate".into()))?;
+        let link = affiliate_link::Entity::find()
+            .filter(affiliate_link::Column::AffiliateId.eq(affiliate.id))
+            .order_by_asc(affiliate_link::Column::Id)
+            .one(db.reader())
+            .await?
+            .ok_or_else(|| Error::Internal("the demo's affiliate has no link".into()))?;
         Ok(Self {
             brand,
             affiliate,
+            link,
             codes: codes.into_iter().map(|code| code.code).collect(),
             webhook_secret,
             stripe,
@@ -115,12 +125,12 @@ pub fn actor(app: &App, brand: &brand::Model, role: Role, affiliate: Option<Affi
     }
 }
 
-async fn make(app: &App, brand: &brand::Model) -> Result<()> {
+async fn make(app: &App, brand: &brand::Model, landing_url: &str) -> Result<()> {
     let (domain, owner) = (&app.domain, actor(app, brand, Role::Owner, None));
     let spring = campaign(
         app,
         &owner,
-        "Spring",
+        ("Spring", landing_url),
         CommissionInput::Percent(20.into()),
         CommissionDuration::Lifetime,
     )
@@ -129,7 +139,14 @@ async fn make(app: &App, brand: &brand::Model) -> Result<()> {
         minor_units: 500,
         currency: "USD".into(),
     };
-    let podcasts = campaign(app, &owner, "Podcasts", flat, CommissionDuration::FirstSale).await?;
+    let podcasts = campaign(
+        app,
+        &owner,
+        ("Podcasts", landing_url),
+        flat,
+        CommissionDuration::FirstSale,
+    )
+    .await?;
     let mut people = Vec::new();
     for name in ["Sarah Jones", "Bob Martin", "Pedro Díaz", "Ana Lima"] {
         let first = name.split(' ').next().unwrap_or(name).to_lowercase();
@@ -169,13 +186,13 @@ async fn make(app: &App, brand: &brand::Model) -> Result<()> {
 async fn campaign(
     app: &App,
     owner: &Actor,
-    name: &str,
+    (name, landing_url): (&str, &str),
     commission: CommissionInput,
     duration: CommissionDuration,
 ) -> Result<CampaignId> {
     let input = CreateCampaign {
         name: name.into(),
-        landing_url: "https://acme.example/welcome".into(),
+        landing_url: landing_url.into(),
         commission,
         duration,
         months: None,
@@ -224,6 +241,20 @@ async fn mint(
         code: text.map(str::to_owned),
     };
     codes::mint(&app.domain, owner, input).await.map(drop)
+}
+
+/// The shop of this run has an address of its own.
+async fn lead_to(app: &App, brand: &brand::Model, landing_url: &str) -> Result<()> {
+    let owner = actor(app, brand, Role::Owner, None);
+    let campaigns = campaign::Entity::find().filter(campaign::Column::BrandId.eq(brand.id));
+    for row in campaigns.all(app.db.reader()).await? {
+        let input = UpdateCampaign {
+            landing_url: Some(landing_url.to_owned()),
+            ..UpdateCampaign::default()
+        };
+        campaigns::update(&app.domain, &owner, row.id, input).await?;
+    }
+    Ok(())
 }
 
 /// Tells a new stand-in of what a kept database has.

@@ -17,6 +17,7 @@ use sea_orm::{
 use super::{
     Domain, approval_mint, audit,
     campaigns::MAX_NAME,
+    links,
     page::{self, Order, Page, PageArgs},
     plans, tenancy,
 };
@@ -127,17 +128,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
         .await
         .map_err(email_taken)?;
     let named: Vec<String> = campaigns.iter().map(ToString::to_string).collect();
-    let memberships = campaigns
-        .into_iter()
-        .map(|campaign_id| affiliate_campaign::ActiveModel {
-            affiliate_id: Set(affiliate.id),
-            campaign_id: Set(campaign_id),
-            brand_id: Set(affiliate.brand_id),
-            created_at: Set(now),
-        });
-    affiliate_campaign::Entity::insert_many(memberships)
-        .exec_without_returning(&txn)
-        .await?;
+    join_in_txn(&txn, domain, &affiliate, campaigns).await?;
     append_status_in_txn(&txn, domain, actor, &affiliate, None).await?;
     let entry =
         audit::Entry::created("affiliate.created", affiliate.id, &affiliate)?.with("campaignIds", named.join(" "));
@@ -197,6 +188,25 @@ pub async fn update_status(
         domain.outbox.wake();
     }
     Ok(changed)
+}
+
+/// Puts a new affiliate into its campaigns, with a link to each.
+async fn join_in_txn(
+    txn: &impl ConnectionTrait,
+    domain: &Domain,
+    affiliate: &affiliate::Model,
+    campaigns: BTreeSet<CampaignId>,
+) -> Result<()> {
+    let memberships = campaigns.iter().map(|campaign_id| affiliate_campaign::ActiveModel {
+        affiliate_id: Set(affiliate.id),
+        campaign_id: Set(*campaign_id),
+        brand_id: Set(affiliate.brand_id),
+        created_at: Set(affiliate.created_at),
+    });
+    affiliate_campaign::Entity::insert_many(memberships)
+        .exec_without_returning(txn)
+        .await?;
+    links::make_in_txn(txn, &domain.clock, affiliate, campaigns).await
 }
 
 async fn append_status_in_txn(

@@ -10,6 +10,7 @@ use super::{
     connection::{self, List, Total},
     context::ContextExt,
     errors::{UserError, graphql_error},
+    links::AffiliateLink,
     loaders::Loaders,
     scalars::{Money, id},
 };
@@ -79,6 +80,16 @@ impl Affiliate {
             |row| Place::of(row.id.0),
             |row| AffiliateCode::new(row, &loaders),
         )
+    }
+
+    /// Its links, one for each campaign that it is in.
+    async fn links(&self) -> async_graphql::Result<Vec<AffiliateLink>> {
+        let rows = self.loaders.links(self.row.id).await.map_err(graphql_error)?;
+        let link = |row| AffiliateLink {
+            row,
+            loaders: self.loaders.clone(),
+        };
+        Ok(rows.unwrap_or_default().into_iter().map(link).collect())
     }
 
     /// How many redemptions of its codes stand now.

@@ -25,6 +25,8 @@ pub struct State {
     /// Confined to the caller's brand.
     pub domain: Domain,
     pub live: Live,
+    /// How the server is reached from outside, without a slash at the end.
+    pub public_url: Arc<str>,
     /// Where the feed stood before the request read anything, if it asks for that.
     pub feed_cursor: Option<Result<String, Arc<Error>>>,
     /// `None` without a token.

@@ -7,11 +7,11 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
 use entity::{
-    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule, code,
+    affiliate, affiliate_balance, affiliate_link, campaign, campaign_code, campaign_rule, code,
     code_total::{self, ALL_TIME},
     conversion, coupon,
-    id::{AffiliateId, CampaignId, CodeId, CouponId, EventId},
-    ledger_entry, stripe_event, stripe_operation, taken_code,
+    id::{AffiliateId, CampaignId, CodeId, CouponId, EventId, LinkId},
+    ledger_entry, link_total, stripe_event, stripe_operation, taken_code,
 };
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, ExprTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -80,6 +80,9 @@ pub struct Loaders {
     balances: Load<AffiliateId, Amounts>,
     on_hold: Load<AffiliateId, Amounts>,
     affiliate_redemptions: Load<AffiliateId, i64>,
+    links_of: Load<AffiliateId, Vec<Arc<affiliate_link::Model>>>,
+    links: Load<LinkId, Arc<affiliate_link::Model>>,
+    clicks: Load<LinkId, i64>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
     coupon_syncs: Load<CouponId, (Arc<coupon::Model>, Sync)>,
     live_codes: Load<CouponId, i64>,
@@ -118,6 +121,11 @@ loads! {
     /// The part of it that is not due yet.
     on_hold => on_hold: AffiliateId => Amounts,
     affiliate_redemptions => affiliate_redemptions: AffiliateId => i64,
+    /// An affiliate's, oldest first.
+    links => links_of: AffiliateId => Vec<Arc<affiliate_link::Model>>,
+    link => links: LinkId => Arc<affiliate_link::Model>,
+    /// How often a link was followed; `None` for never.
+    clicks => clicks: LinkId => i64,
     coupon => coupons: CouponId => Arc<coupon::Model>,
     /// How it stands with Stripe, and the row at that moment; `None` where nothing was ever owed.
     coupon_sync => coupon_syncs: CouponId => (Arc<coupon::Model>, Sync),
@@ -156,6 +164,9 @@ impl Loaders {
             balances: loader!(balances),
             on_hold: loader!(on_hold),
             affiliate_redemptions: loader!(affiliate_redemptions),
+            links_of: loader!(links_of),
+            links: loader!(links),
+            clicks: loader!(clicks),
             coupons: loader!(coupons),
             coupon_syncs: loader!(coupon_syncs),
             live_codes: loader!(live_counts),
@@ -199,6 +210,7 @@ macro_rules! by_id {
 
 by_id!(campaigns, campaign, CampaignId);
 by_id!(affiliates, affiliate, AffiliateId);
+by_id!(links, affiliate_link, LinkId);
 by_id!(coupons, coupon, CouponId);
 by_id!(codes, code, CodeId);
 
@@ -344,6 +356,32 @@ async fn affiliate_redemptions(
         .all(domain.db.reader())
         .await?;
     Ok(rows.into_iter().collect())
+}
+
+async fn links_of(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<AffiliateId>,
+) -> Result<HashMap<AffiliateId, Vec<Arc<affiliate_link::Model>>>, DbErr> {
+    let rows = tenancy::referenced::<affiliate_link::Entity>(&scope)
+        .filter(affiliate_link::Column::AffiliateId.is_in(ids))
+        .order_by_asc(affiliate_link::Column::Id)
+        .all(domain.db.reader())
+        .await?;
+    let mut links: HashMap<AffiliateId, Vec<Arc<affiliate_link::Model>>> = HashMap::new();
+    for row in rows {
+        links.entry(row.affiliate_id).or_default().push(Arc::new(row));
+    }
+    Ok(links)
+}
+
+async fn clicks(domain: Domain, scope: Scope, ids: Vec<LinkId>) -> Result<HashMap<LinkId, i64>, DbErr> {
+    let rows = link_total::Entity::find()
+        .filter(link_total::Column::BrandId.eq(scope.brand))
+        .filter(link_total::Column::LinkId.is_in(ids))
+        .all(domain.db.reader())
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.link_id, row.clicks)).collect())
 }
 
 async fn event_bodies(

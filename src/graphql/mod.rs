@@ -16,6 +16,7 @@ pub mod conversions;
 pub mod coupons;
 pub mod errors;
 pub mod inbox;
+pub mod links;
 pub mod loaders;
 pub mod mutation;
 pub mod node;

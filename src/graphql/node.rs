@@ -1,14 +1,25 @@
 //! Relay's global object identification: the id's prefix says which table it is of.
 
 use async_graphql::{Context, ID, Interface};
-use entity::id::{AffiliateId, ApiKeyId, AuditEntryId, CampaignId, CodeId, ConversionId, CouponId, EventId};
+use entity::id::{
+    AffiliateId, ApiKeyId, AuditEntryId, CampaignId, ClickId, CodeId, ConversionId, CouponId, EventId, LinkId,
+};
 
 use super::{
-    affiliates::Affiliate, api_keys::ApiKey, audit::AuditEntry, campaigns::Campaign, codes::AffiliateCode,
-    context::ContextExt, conversions::Conversion, coupons::CampaignCoupon, inbox::StripeEvent, scalars::id,
+    affiliates::Affiliate,
+    api_keys::ApiKey,
+    audit::AuditEntry,
+    campaigns::Campaign,
+    codes::AffiliateCode,
+    context::ContextExt,
+    conversions::Conversion,
+    coupons::CampaignCoupon,
+    inbox::StripeEvent,
+    links::{AffiliateLink, Click},
+    scalars::id,
 };
 use crate::{
-    domain::{affiliates, api_keys, audit, campaigns, codes, conversions, coupons, inbox},
+    domain::{affiliates, api_keys, audit, campaigns, clicks, codes, conversions, coupons, inbox, links},
     error::Result,
 };
 
@@ -18,6 +29,8 @@ use crate::{
 pub enum Node {
     Campaign(Campaign),
     Affiliate(Affiliate),
+    AffiliateLink(AffiliateLink),
+    Click(Click),
     CampaignCoupon(CampaignCoupon),
     AffiliateCode(AffiliateCode),
     Conversion(Conversion),
@@ -45,6 +58,8 @@ pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
     }
     kind!(CampaignId, campaigns, Campaign, loaders);
     kind!(AffiliateId, affiliates, Affiliate, loaders);
+    kind!(LinkId, links, AffiliateLink, loaders);
+    kind!(ClickId, clicks, Click, loaders);
     kind!(CouponId, coupons, CampaignCoupon, loaders);
     kind!(CodeId, codes, AffiliateCode, loaders);
     kind!(ConversionId, conversions, Conversion, loaders);

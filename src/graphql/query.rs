@@ -17,6 +17,7 @@ use super::{
     coupons::CampaignCoupon,
     errors::graphql_error,
     inbox::{StripeEvent, StripeEventFilter, StripeInbox},
+    links::Click,
     node::{self, Node},
     scalars::{filter_id, id},
     simulation::{self, AttributionSimulation, SimulateAttributionInput},
@@ -27,7 +28,9 @@ use crate::{
     domain::{
         self, Domain, affiliates, api_keys,
         audit::{self, AuditFilter},
-        campaigns, code_settings, codes,
+        campaigns,
+        clicks::{self, ClickFilter},
+        code_settings, codes,
         codes::CodeFilter,
         conversions, coupons,
         coupons::CouponFilter,
@@ -203,6 +206,40 @@ impl Query {
         let page = codes::list(domain, &requester.actor, &filter, &args).await;
         let node = |row| AffiliateCode::new(row, &requester.loaders);
         list(page, Total::Codes(filter), |row| Place::of(row.id.0), node)
+    }
+
+    /// Who followed the links that you may see, newest first. Of both modes: a click does not know what will be paid with.
+    #[graphql(
+        guard = "May(Operation::ReadClicks)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn clicks(
+        &self,
+        ctx: &Context<'_>,
+        affiliate_id: Option<ID>,
+        campaign_id: Option<ID>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<Click>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter = ClickFilter {
+            affiliate_id: filter_id(affiliate_id.as_ref()),
+            campaign_id: filter_id(campaign_id.as_ref()),
+        };
+        let args = connection::args(first, after, last, before);
+        let page = clicks::list(domain, &requester.actor, &filter, &args).await;
+        let place = |row: &entity::click::Model| Place {
+            at: Some(row.clicked_at),
+            id: row.id.0,
+        };
+        let node = |row| Click {
+            row: Arc::new(row),
+            loaders: requester.loaders.clone(),
+        };
+        list(page, Total::Clicks(filter), place, node)
     }
 
     /// What holds for the codes that affiliates mint themselves. For all who read codes.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use entity::{stripe_event, stripe_object};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use entity::{click, stripe_event, stripe_object};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 
 use super::{
+    answers::CallError,
     client::Stripe,
     evidence,
     facts::{Facts, Reading, Request, needs, read_object},
@@ -67,7 +68,10 @@ impl Fetcher {
     /// What is still open, given an event's facts and everything that is known of its sale.
     pub async fn needs(&self, feed: FeedName, event: &Facts, all: &Facts) -> Result<BTreeSet<Request>> {
         let db = self.db.reader();
-        let open = needs(event, all, |_| true);
+        let mut open = needs(event, all, |_| true);
+        let of_customers = open.iter().any(is_of_customer);
+        let customers_tell = of_customers && self.customers_may_tell(feed).await?;
+        open.retain(|request| customers_tell || !is_of_customer(request));
         // What it says of refunds may leave something open beside what is known of the sale.
         if open.is_empty() && event.refunded_charges().is_empty() {
             let promotion_codes = all.promotion_code_ids();
@@ -77,7 +81,25 @@ impl Fetcher {
         }
         let all = sales::preview(db, feed, all).await?;
         let ours = evidence::matched(db, feed, &all.promotion_code_ids()).await?;
-        Ok(needs(event, &all, |id| ours.contains(id)))
+        let mut open = needs(event, &all, |id| ours.contains(id));
+        let of_customers = open.iter().any(is_of_customer);
+        let customers_tell = customers_tell || of_customers && self.customers_may_tell(feed).await?;
+        open.retain(|request| customers_tell || !is_of_customer(request));
+        Ok(open)
+    }
+
+    /// Whether a customer may name a click: there are clicks, and a key to ask with. Without one nothing is missing.
+    async fn customers_may_tell(&self, feed: FeedName) -> Result<bool> {
+        let account = self.directory.get(Name::Id(feed.brand)).await?;
+        if account.is_none_or(|account| account.way(feed.livemode).is_none()) {
+            return Ok(false);
+        }
+        let clicks = click::Entity::find()
+            .select_only()
+            .column(click::Column::Id)
+            .filter(click::Column::BrandId.eq(feed.brand));
+        let any: Option<uuid::Uuid> = clicks.into_tuple().one(self.db.reader()).await?;
+        Ok(any.is_some())
     }
 
     /// Fetches until nothing is open any more.
@@ -173,6 +195,8 @@ impl Fetcher {
                 });
                 Ok(answer)
             }
+            // A key that may not read customers is good enough for all else.
+            Err(CallError::Refused(_)) if is_of_customer(request) => Ok(Answer::Missing),
             Err(error) => Ok(Answer::Later(format!("{request}: {}", error.message()))),
         }
     }
@@ -192,9 +216,13 @@ impl Fetcher {
 fn is_essential(request: &Request, event: &Facts) -> bool {
     match request {
         Request::Invoice(id) => event.invoices.contains_key(id),
-        Request::PromotionCode(_) | Request::Refunds(_) => false,
+        Request::PromotionCode(_) | Request::Refunds(_) | Request::Customer(..) => false,
         _ => true,
     }
+}
+
+fn is_of_customer(request: &Request) -> bool {
+    matches!(request, Request::Customer(..))
 }
 
 /// What an event tells by itself; something is missing where that is not enough. No list can be asked for.

@@ -67,6 +67,7 @@ async fn the_demo_prints_what_works_and_leaves_nothing_behind() {
     let (_, conversion) = socket.event("1").await;
     assert!(conversion["id"].as_str().unwrap().starts_with("cnv_"));
     assert!(!owner.conversions().await.is_empty(), "sales trickle in");
+    buy_by_link(&base, &banner, &owner).await;
     let page = http()
         .get(format!("{base}/graphql"))
         .header("accept", "text/html")
@@ -79,6 +80,26 @@ async fn the_demo_prints_what_works_and_leaves_nothing_behind() {
     assert!(page.to_lowercase().contains("graphiql"), "{page}");
     assert!(binary::end(&mut child, "-INT").await, "it ends well");
     assert!(binary::is_empty(&home.path("tmp")), "nothing is left behind");
+}
+
+/// Follows the link that is printed, as a browser does, and buys something on the page.
+async fn buy_by_link(base: &str, banner: &str, owner: &Caller) {
+    let link = banner.split_whitespace().find(|word| word.contains("/r/")).unwrap();
+    let slug = link.strip_prefix(&format!("{base}/r/")).unwrap();
+    let answer = visits::follow(base, slug, &[]).await;
+    let (shop, click) = (visits::location(&answer), visits::click_of(&answer).unwrap());
+    let page = http().get(&shop).send().await.unwrap().text().await.unwrap();
+    assert!(
+        page.contains(&format!("{base}/js/rekomi.js")) && page.contains("rk_click"),
+        "{page}"
+    );
+    let shop = shop.split('?').next().unwrap();
+    let order = http()
+        .post(format!("{shop}buy"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    let thanks = order.body(format!("rk_click={click}")).send().await.unwrap();
+    assert_eq!(thanks.status(), 200);
+    assert_eq!(owner.click(&click).await["link"]["slug"], slug);
 }
 
 #[test]

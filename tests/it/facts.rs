@@ -40,7 +40,12 @@ fn life(shape: Shape) -> Vec<Value> {
     let clock = Clock::manual(DateTime::UNIX_EPOCH + TimeDelta::seconds(NOON));
     let sarah = Promo::percent("promo_sarah", "SARAH20", "co_1", 2000);
     let bob = Promo::percent("promo_bob", "BOB30", "co_2", 3000);
-    let mut sale = SaleBuilder::new(&clock).promo(sarah).promo(bob).tax(300).build();
+    let click = |last: char| format!("clk_0190000000007000800000000000000{last}");
+    let sale = SaleBuilder::new(&clock).promo(sarah).promo(bob).tax(300);
+    let sale = sale
+        .client_reference_id(click('a'))
+        .metadata("rekomi_click_id", click('b'));
+    let mut sale = sale.build();
     let mut events = sale.start(shape);
     for month in 1..=3 {
         let number = sale.renew_at(NOON + month * 30 * 86_400);

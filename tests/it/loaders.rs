@@ -23,6 +23,8 @@ const STATS: &str = "codeRedemptionStats(first: N) { nodes {
     redemptions revenue { amount } lastRedeemedAt code { code affiliate { name balance { amount } } coupon { name campaign { name } } } } }";
 const CODES: &str = "affiliateCodes(first: N) { nodes { code formerCodes redemptionCount stripeSync { status } affiliate { name } coupon { name liveCodeCount stripeSync { status } } } }";
 
+const LINKS: &str = "affiliates(first: N) { nodes { name links { slug url clickCount campaign { name holdDays } } } }";
+
 const EVENTS: &str = "stripeEvents(first: N) { nodes { stripeId status lastError payload } }";
 
 /// The SELECTs of one request in the log, without its token's.
@@ -121,6 +123,11 @@ on_both! {
                 let statements = cost(&server, &ana, &of(list, rows), 6).await;
                 assert!(statements.len() <= most, "{rows} rows: {statements:#?}");
             }
+        }
+        for rows in [1, 5, 50] {
+            let statements = cost(&server, &ana, &of(LINKS, rows), 5).await;
+            let expected = "the page, and one for each loader: links, totals, campaigns, rules";
+            assert_eq!(statements.len(), 5, "{expected}: {rows} rows: {statements:#?}");
         }
         let olivia = server.caller(home.token("owner"));
         for rows in [1, 5, 50] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Facts, Paid,
+    Facts, Paid, clicks,
     read::{Unreadable, id_of, items, minor, required, seconds, text},
 };
 use crate::money::{self, Currency};
@@ -19,6 +19,9 @@ impl Facts {
         invoice.first = object["billing_reason"] == "subscription_create";
         invoice.customer_email = text(&object["customer_email"]);
         invoice.discounts = discounts;
+        let begins_sale = invoice.first || invoice.subscription.is_none();
+        invoice.customer = text(&object["customer"]).filter(|_| begins_sale);
+        invoice.clicks = clicks::on_invoice(object);
         if object["status"] == "paid" || object["paid"] == true {
             invoice.paid = Some(read_paid(&id, object)?);
         }

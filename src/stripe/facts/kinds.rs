@@ -86,7 +86,11 @@ impl Request {
             Self::Refund(_) => Some(Subject::Refund),
             Self::Dispute(..) => Some(Subject::Dispute),
             Self::CreditNote(_) => Some(Subject::CreditNote),
-            Self::InvoicePayments(_) | Self::Refunds(_) | Self::PromotionCode(_) | Self::Coupon(_) => None,
+            Self::InvoicePayments(_)
+            | Self::Refunds(_)
+            | Self::PromotionCode(_)
+            | Self::Coupon(_)
+            | Self::Customer(..) => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! larger, states take the later by a total order. So any order and any number of repeats reach the same facts. Nothing
 //! is ever taken out. This module does no I/O and knows no database.
 
+mod clicks;
 mod credit_notes;
 mod disputes;
 mod invoices;
@@ -72,7 +73,7 @@ pub struct Facts {
     /// What managers decided about its parts, later ones after earlier ones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub decisions: BTreeMap<Uuid, Decision>,
-    /// Payment intents whose invoices were looked up, found or not.
+    /// Payment intents whose invoices were looked up, found or not; and customers that were.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub looked_up: BTreeSet<String>,
 }
@@ -93,7 +94,10 @@ pub struct Subscription {
     pub discounts: Option<BTreeSet<String>>,
     /// The same when it was looked up: codes that were redeemed since its start are among them.
     pub discounts_later: BTreeSet<String>,
-    /// The clicks that its metadata names.
+    /// `cus_…`, where it can be asked for clicks that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// The clicks that its metadata names, or its customer's.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub clicks: BTreeSet<ClickId>,
 }
@@ -115,7 +119,10 @@ pub struct Invoice {
     /// What each of them paid of this invoice, where that is told. Minor units.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub paid_with: BTreeMap<String, i64>,
-    /// The clicks that its metadata, or its subscription's, names.
+    /// `cus_…`, where it begins a sale, and it can be asked for clicks that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// The clicks that its metadata names, its subscription's or its customer's.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub clicks: BTreeSet<ClickId>,
 }
@@ -278,6 +285,7 @@ impl Merge for Subscription {
             self.discounts.get_or_insert_default().extend(more);
         }
         self.discounts_later.extend(other.discounts_later);
+        merge_option(&mut self.customer, other.customer);
         self.clicks.extend(other.clicks);
     }
 }
@@ -291,6 +299,7 @@ impl Merge for Invoice {
         self.payments.extend(other.payments);
         merge_amounts(&mut self.paid_with, other.paid_with);
         merge_amounts(&mut self.discounts, other.discounts);
+        merge_option(&mut self.customer, other.customer);
         self.clicks.extend(other.clicks);
     }
 }

@@ -29,6 +29,8 @@ pub enum Request {
     CreditNote(String),
     PromotionCode(String),
     Coupon(String),
+    /// Of a sale that goes by this name, the second one: what the customer names is told of it.
+    Customer(String, String),
 }
 
 impl Request {
@@ -47,6 +49,7 @@ impl Request {
             Self::CreditNote(id) => format!("/credit_notes/{id}"),
             Self::PromotionCode(id) => format!("/promotion_codes/{id}"),
             Self::Coupon(id) => format!("/coupons/{id}"),
+            Self::Customer(id, _) => format!("/customers/{id}"),
         }
     }
 
@@ -115,6 +118,7 @@ impl fmt::Display for Request {
             Self::InvoicePayments(payment_intent) => write!(f, "?payment_intent={payment_intent}"),
             Self::Refunds(charge) => write!(f, "?charge={charge}"),
             Self::Dispute(_, at) => write!(f, "?told_at={at}"),
+            Self::Customer(_, sale) => write!(f, "?sale={sale}"),
             _ => Ok(()),
         }
     }
@@ -155,12 +159,34 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
     let touched = event.refunded_charges();
     let unclear = unclear.filter(|charge| touched.contains(charge));
     needs.extend(unclear.map(|charge| Request::Refunds(charge.clone())));
+    needs.extend(customer_of_new_sale(event, known, &matched));
     for promotion_code in known.promotion_code_ids() {
         if !known.promotion_codes.contains_key(promotion_code) && !matched(promotion_code) {
             needs.insert(Request::PromotionCode(promotion_code.to_owned()));
         }
     }
     needs
+}
+
+/// The customer of a sale that begins, where nothing that is known of it names a click or a code of ours.
+fn customer_of_new_sale(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> Option<Request> {
+    let of_ours = |id: &str| known.promotion_codes.get(id).is_some_and(|code| code.row_id.is_some());
+    let mut codes = known.promotion_code_ids().into_iter();
+    if known.names_click() || codes.any(|id| matched(id) || of_ours(id)) {
+        return None;
+    }
+    let subscriptions = event.subscriptions.iter();
+    let started = subscriptions.filter(|(_, it)| it.active || it.trialing);
+    let sessions = event.sessions.iter().filter(|(_, it)| it.total.is_some());
+    let invoices = event.invoices.iter().filter(|(_, it)| it.paid.is_some());
+    let mut sales = started
+        .map(|(name, it)| (name, &it.customer))
+        .chain(sessions.map(|(name, it)| (name, &it.customer)))
+        .chain(invoices.map(|(name, it)| (name, &it.customer)));
+    sales.find_map(|(name, customer)| {
+        let customer = customer.as_ref().filter(|id| !known.looked_up.contains(*id))?;
+        Some(Request::Customer(customer.clone(), name.clone()))
+    })
 }
 
 /// Payments that money went back on or that are disputed, whose invoice nobody has named yet.

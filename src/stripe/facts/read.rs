@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use super::{
-    Charge, Discount, Facts, PromotionCode, Refund, Subscription,
+    Charge, Discount, Facts, PromotionCode, Refund, Subscription, clicks,
     kinds::{self, Subject},
     needs::Request,
 };
@@ -112,6 +112,7 @@ pub fn read_object(request: &Request, answer: &Value) -> Result<Facts, Unreadabl
             }
         }
         (Request::PromotionCode(_), _) => facts.read_promotion_code(answer),
+        (Request::Customer(id, sale), _) => facts.read_customer(id, sale, answer),
         // A coupon tells nothing of a sale.
         (_, None) => {}
     }
@@ -182,7 +183,8 @@ impl Facts {
             first_invoice: id_of(&object["latest_invoice"]).filter(|_| at_start),
             discounts,
             discounts_later,
-            clicks: BTreeSet::new(),
+            customer: text(&object["customer"]),
+            clicks: clicks::on_subscription(object),
         };
         self.subscriptions.insert(id, subscription);
         Ok(())

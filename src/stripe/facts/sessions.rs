@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Discount, Facts, Merge, Paid, merge_amounts, merge_option,
+    Discount, Facts, Merge, Paid, clicks, merge_amounts, merge_option,
     read::{Unreadable, id_of, items, minor, required, seconds, text},
 };
 use crate::money::{self, Currency};
@@ -35,7 +35,10 @@ pub struct Session {
     pub codes: BTreeMap<String, i64>,
     /// All its codes are told, and what each took off.
     pub codes_told: bool,
-    /// The clicks that `client_reference_id` and its metadata name.
+    /// `cus_…`, where it can be asked for clicks that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// The clicks that `client_reference_id` and its metadata name, or its customer's.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub clicks: BTreeSet<ClickId>,
 }
@@ -87,6 +90,7 @@ impl Merge for Session {
         merge_option(&mut self.paid_at, other.paid_at);
         merge_amounts(&mut self.codes, other.codes);
         self.codes_told |= other.codes_told;
+        merge_option(&mut self.customer, other.customer);
         self.clicks.extend(other.clicks);
     }
 }
@@ -114,7 +118,8 @@ impl Facts {
             paid_at: at.filter(|_| total.is_some()),
             codes,
             codes_told,
-            clicks: BTreeSet::new(),
+            customer: text(&object["customer"]),
+            clicks: clicks::on_session(object),
         };
         self.sessions.insert(id, session);
         Ok(())

@@ -31,6 +31,12 @@ fn parse(text: &str) -> Option<Request> {
     {
         return Some(Request::Dispute(id.to_owned(), at.parse().ok()?));
     }
+    if let Some((id, sale)) = text
+        .strip_prefix("/customers/")
+        .and_then(|text| text.split_once("?sale="))
+    {
+        return Some(Request::Customer(id.to_owned(), sale.to_owned()));
+    }
     let requests = [
         Request::Invoice,
         Request::Subscription,
@@ -108,6 +114,7 @@ mod tests {
             Request::CreditNote("cn_1".into()),
             Request::PromotionCode("promo_1".into()),
             Request::Coupon("cpn_1".into()),
+            Request::Customer("cus_1".into(), "sub_1".into()),
         ];
         for request in requests {
             // A new kind of request does not compile here: add it above, and to `parse`.
@@ -123,7 +130,8 @@ mod tests {
                 | Request::Dispute(..)
                 | Request::CreditNote(_)
                 | Request::PromotionCode(_)
-                | Request::Coupon(_) => {}
+                | Request::Coupon(_)
+                | Request::Customer(..) => {}
             }
             assert_eq!(parse(&request.to_string()), Some(request));
         }

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use entity::{
-    affiliate_balance, code_money,
+    affiliate_balance, click, code_money,
     code_total::{self, ALL_TIME},
     conversion::{self, AttributionMethod, ConversionKind, ConversionStatus},
     feed_counter,
     feed_event::{self, FeedKind},
     id::CodeId,
-    ledger_entry, redemption,
+    ledger_entry, link_total, redemption,
 };
 use rekomi::{
     clock::Clock,
@@ -29,6 +29,7 @@ pub async fn check(url: &str) {
     money(reader, &conversions).await;
     ledger(reader, &conversions).await;
     feed(reader).await;
+    clicks(reader).await;
     db.close().await;
 }
 
@@ -132,6 +133,17 @@ async fn ledger(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
         .map(|row| ((row.affiliate_id.0, row.livemode, row.currency), row.amount))
         .collect();
     assert_eq!(balances, of_affiliate, "affiliate_balance");
+}
+
+/// Each link's total is the number of its clicks.
+async fn clicks(db: &impl ConnectionTrait) {
+    let mut counted: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for row in click::Entity::find().all(db).await.unwrap() {
+        *counted.entry(row.link_id.0).or_default() += 1;
+    }
+    let totals = link_total::Entity::find().all(db).await.unwrap();
+    let totals: BTreeMap<_, _> = totals.into_iter().map(|row| (row.link_id.0, row.clicks)).collect();
+    assert_eq!(totals, counted, "link_total");
 }
 
 /// The feed has no gaps, its counter is at its end, and each conversion was created in it once, before anything else.

@@ -26,6 +26,7 @@ pub mod shop;
 pub mod socket;
 pub mod told;
 pub mod untouched;
+pub mod visits;
 pub mod wall;
 pub mod worlds;
 

@@ -62,6 +62,8 @@ pub fn queries() -> Vec<Specimen> {
         "$api_key",
         "$audit",
         "$event",
+        "$link",
+        "$click",
     ]
     .map(|id| specimen("Query", "node", json!({ "id": id })))
     .into();
@@ -90,6 +92,10 @@ pub fn queries() -> Vec<Specimen> {
     all.extend(list(
         "affiliateCodes",
         json!({ "affiliateId": "$affiliate", "couponId": "$coupon" }),
+    ));
+    all.extend(list(
+        "clicks",
+        json!({ "affiliateId": "$affiliate", "campaignId": "$campaign" }),
     ));
     all.extend(list("conversions", json!({ "filter": conversion_filter() })));
     let stats = json!({

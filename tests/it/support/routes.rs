@@ -46,6 +46,8 @@ pub const ROUTES: &[Route] = &[
         "/api/v1/conversions/o/refund",
         "{}",
     ),
+    get("/r/{slug}", "/r/nobodys"),
+    get("/js/rekomi.js", "/js/rekomi.js"),
     // Stripe's signature is what opens these; a token is nothing to them.
     post("/webhooks/stripe", "/webhooks/stripe", "{}"),
     post("/webhooks/stripe/{slug}", "/webhooks/stripe/acme", "{}"),

@@ -51,8 +51,16 @@ impl TestApp {
         world.extend(sold(&owner, &code).await);
         world.extend(kept(&owner).await);
         world.extend(received(&owner).await);
+        world.extend(self.followed(&owner, &affiliate).await);
         world.extend(cursors(&owner).await);
         world
+    }
+
+    /// An affiliate's link, and a click on it.
+    async fn followed(&self, owner: &Caller, affiliate: &str) -> World {
+        let (link, _) = owner.link(affiliate).await;
+        let click = self.click_on(owner, affiliate).await;
+        world([("link", &link), ("click", &click)])
     }
 
     /// Things of a brand that are deleted.
@@ -96,7 +104,13 @@ impl TestApp {
         world.extend(received(&owner).await);
         world.extend(cursors(&owner).await);
         // What concerns both modes is seen in both.
-        for both in ["audit", "cursor:campaigns", "cursor:affiliates", "cursor:auditLog"] {
+        for both in [
+            "audit",
+            "cursor:campaigns",
+            "cursor:affiliates",
+            "cursor:auditLog",
+            "cursor:clicks",
+        ] {
             world.remove(both);
         }
         world
@@ -123,6 +137,7 @@ impl TestApp {
             ("click", &self.click(&self.acme, &affiliate, &campaign).await),
         ]);
         world.extend(sold(&owner, &code).await);
+        world.extend(self.followed(&owner, &affiliate).await);
         world.extend(cursors(&self.affiliate(&affiliate)).await);
         world
     }
@@ -183,6 +198,7 @@ async fn cursors(caller: &Caller) -> World {
         "affiliates",
         "campaignCoupons",
         "affiliateCodes",
+        "clicks",
         "conversions",
         "codeRedemptionStats",
         "apiKeys",
