@@ -23,6 +23,7 @@ pub enum Operation {
     ReadConversions,
     ReadStats,
     ReadFeed,
+    ReadLedger,
     ManageCampaigns,
     ManageAffiliates,
     ManageCoupons,
@@ -32,6 +33,8 @@ pub enum Operation {
     MintOwnCode,
     /// Set how many codes affiliates may mint, and with which words not.
     ManageCodeSettings,
+    /// Approve, reject and reassign conversions.
+    DecideConversions,
     /// Make, list, rotate and revoke API keys.
     ManageApiKeys,
     /// Read who changed what.
@@ -49,7 +52,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 17] = {
+const TABLE: [Line; 19] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -72,12 +75,14 @@ const TABLE: [Line; 17] = {
         (O::ReadConversions, ALL, CONVERSIONS),
         (O::ReadStats, ALL, CONVERSIONS),
         (O::ReadFeed, ALL, CONVERSIONS),
+        (O::ReadLedger, ALL, CONVERSIONS),
         (O::ManageCampaigns, MANAGERS, &[ReadWrite]),
         (O::ManageAffiliates, MANAGERS, &[ReadWrite]),
         (O::ManageCoupons, MANAGERS, &[ReadWrite]),
         (O::ManageCodes, MANAGERS, &[ReadWrite, CodesWrite]),
         (O::MintOwnCode, &[Affiliate], &[]),
         (O::ManageCodeSettings, MANAGERS, &[ReadWrite]),
+        (O::DecideConversions, MANAGERS, &[ReadWrite]),
         (O::ManageApiKeys, OWNER, &[]),
         (O::ReadAuditLog, OWNER, &[]),
         (O::ReadInbox, OWNER, &[]),

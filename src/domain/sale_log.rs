@@ -43,7 +43,10 @@ pub(super) async fn tell_in_txn(
 }
 
 /// Does a transaction's work, at once again where another was in the way.
-pub(super) async fn again<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+pub(super) async fn again<T, F>(mut work: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     for _ in 1..TRIES {
         match work().await {
             Err(Error::Retry(reason)) => tracing::debug!(reason, "once more"),

@@ -5,6 +5,8 @@ use async_graphql::{
     connection::{Connection, Edge},
 };
 
+use entity::id::AffiliateId;
+
 use super::{context::ContextExt, errors::graphql_error};
 use crate::{
     domain::{
@@ -15,8 +17,9 @@ use crate::{
         conversions::{self, ConversionFilter},
         coupons::{self, CouponFilter},
         inbox::{self, EventFilter},
+        ledger::{self, LedgerFilter},
         page::{Page, PageArgs, Place},
-        stats,
+        recruiters, stats,
     },
     error::{Error, Result},
 };
@@ -35,6 +38,8 @@ pub enum Total {
     ApiKeys,
     Audit(Box<AuditFilter>),
     Events(Box<EventFilter>),
+    Recruits(AffiliateId),
+    Ledger(Box<LedgerFilter>),
 }
 
 #[Object]
@@ -59,6 +64,8 @@ impl Total {
             Self::ApiKeys => api_keys::count(domain, actor).await,
             Self::Audit(filter) => audit::count(domain, actor, filter).await,
             Self::Events(filter) => inbox::count(domain, actor, filter).await,
+            Self::Recruits(id) => recruiters::count(domain, actor, *id).await,
+            Self::Ledger(filter) => ledger::count(domain, actor, filter).await,
         }
     }
 }

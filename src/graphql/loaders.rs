@@ -7,10 +7,10 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
 use entity::{
-    affiliate, affiliate_balance, campaign, campaign_code, campaign_rule, code,
+    affiliate, affiliate_balance, affiliate_rate, campaign, campaign_code, campaign_rule, code,
     code_total::{self, ALL_TIME},
     conversion, coupon,
-    id::{AffiliateId, CampaignId, CodeId, CouponId, EventId},
+    id::{AffiliateId, CampaignId, CodeId, ConversionId, CouponId, EventId},
     ledger_entry, stripe_event, stripe_operation, taken_code,
 };
 use sea_orm::{
@@ -22,9 +22,9 @@ use tracing::Instrument;
 use crate::{
     auth::Scope,
     domain::{
-        Domain,
+        self, Domain,
         feed::FeedName,
-        live_codes,
+        ledger, live_codes,
         owed::{self, Sync},
         tenancy,
     },
@@ -80,6 +80,10 @@ pub struct Loaders {
     balances: Load<AffiliateId, Amounts>,
     on_hold: Load<AffiliateId, Amounts>,
     affiliate_redemptions: Load<AffiliateId, i64>,
+    rates: Load<AffiliateId, Arc<Vec<affiliate_rate::Model>>>,
+    recruiters: Load<AffiliateId, AffiliateId>,
+    conversions: Load<ConversionId, Arc<conversion::Model>>,
+    overrides: Load<ConversionId, Amounts>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
     coupon_syncs: Load<CouponId, Sync>,
     live_codes: Load<CouponId, i64>,
@@ -117,6 +121,13 @@ loads! {
     /// The part of it that is not due yet.
     on_hold => on_hold: AffiliateId => Amounts,
     affiliate_redemptions => affiliate_redemptions: AffiliateId => i64,
+    /// Its rates in force now.
+    rates => rates: AffiliateId => Arc<Vec<affiliate_rate::Model>>,
+    /// Who recruited it, as it stands now.
+    recruiter => recruiters: AffiliateId => AffiliateId,
+    conversion => conversions: ConversionId => Arc<conversion::Model>,
+    /// What recruiters earn of it.
+    overrides => overrides: ConversionId => Amounts,
     coupon => coupons: CouponId => Arc<coupon::Model>,
     coupon_sync => coupon_syncs: CouponId => Sync,
     /// How many of its codes that the caller may see are live; `None` for none.
@@ -151,6 +162,10 @@ impl Loaders {
             balances: loader!(balances),
             on_hold: loader!(on_hold),
             affiliate_redemptions: loader!(affiliate_redemptions),
+            rates: loader!(rates),
+            recruiters: loader!(recruiters),
+            conversions: loader!(conversions),
+            overrides: loader!(overrides),
             coupons: loader!(coupons),
             coupon_syncs: loader!(coupon_syncs),
             live_codes: loader!(live_counts),
@@ -195,6 +210,7 @@ by_id!(campaigns, campaign, CampaignId);
 by_id!(affiliates, affiliate, AffiliateId);
 by_id!(coupons, coupon, CouponId);
 by_id!(codes, code, CodeId);
+by_id!(conversions, conversion, ConversionId);
 
 async fn campaign_codes(
     domain: Domain,
@@ -251,6 +267,39 @@ async fn balances(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result
     Ok(amounts(rows))
 }
 
+async fn rates(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<AffiliateId>,
+) -> Result<HashMap<AffiliateId, Arc<Vec<affiliate_rate::Model>>>, DbErr> {
+    let rows = domain::rates::current(domain.db.reader(), &scope, ids).await?;
+    let mut rates: HashMap<AffiliateId, Vec<affiliate_rate::Model>> = HashMap::new();
+    for row in rows {
+        rates.entry(row.affiliate_id).or_default().push(row);
+    }
+    Ok(rates.into_iter().map(|(id, rates)| (id, Arc::new(rates))).collect())
+}
+
+async fn recruiters(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<AffiliateId>,
+) -> Result<HashMap<AffiliateId, AffiliateId>, DbErr> {
+    let rows = domain::recruiters::current(domain.db.reader(), &scope, ids).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((row.affiliate_id, row.recruiter_id?)))
+        .collect())
+}
+
+async fn overrides(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<ConversionId>,
+) -> Result<HashMap<ConversionId, Amounts>, DbErr> {
+    Ok(amounts(ledger::overrides(domain.db.reader(), &scope, ids).await?))
+}
+
 /// What is not due yet: what waits for its time, and what an open dispute holds although its time has come.
 async fn on_hold(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result<HashMap<AffiliateId, Amounts>, DbErr> {
     let (db, now) = (domain.db.reader(), domain.clock.now());
@@ -287,10 +336,10 @@ fn disputed(scope: &Scope) -> SelectStatement {
         .into_query()
 }
 
-fn amounts(rows: impl IntoIterator<Item = (AffiliateId, String, i64)>) -> HashMap<AffiliateId, Amounts> {
-    let mut amounts: HashMap<AffiliateId, Amounts> = HashMap::new();
-    for (affiliate, currency, amount) in rows {
-        let sums = amounts.entry(affiliate).or_default();
+fn amounts<K: Eq + Hash>(rows: impl IntoIterator<Item = (K, String, i64)>) -> HashMap<K, Amounts> {
+    let mut amounts: HashMap<K, Amounts> = HashMap::new();
+    for (key, currency, amount) in rows {
+        let sums = amounts.entry(key).or_default();
         match sums.iter_mut().find(|(known, _)| *known == currency) {
             Some((_, sum)) => *sum += amount,
             None => sums.push((currency, amount)),

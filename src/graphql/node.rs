@@ -1,14 +1,17 @@
 //! Relay's global object identification: the id's prefix says which table it is of.
 
 use async_graphql::{Context, ID, Interface};
-use entity::id::{AffiliateId, ApiKeyId, AuditEntryId, CampaignId, CodeId, ConversionId, CouponId, EventId};
+use entity::id::{
+    AffiliateId, ApiKeyId, AuditEntryId, CampaignId, CodeId, ConversionId, CouponId, EventId, LedgerEntryId,
+};
 
 use super::{
     affiliates::Affiliate, api_keys::ApiKey, audit::AuditEntry, campaigns::Campaign, codes::AffiliateCode,
-    context::ContextExt, conversions::Conversion, coupons::CampaignCoupon, inbox::StripeEvent, scalars::id,
+    context::ContextExt, conversions::Conversion, coupons::CampaignCoupon, inbox::StripeEvent, ledger::LedgerEntry,
+    scalars::id,
 };
 use crate::{
-    domain::{affiliates, api_keys, audit, campaigns, codes, conversions, coupons, inbox},
+    domain::{affiliates, api_keys, audit, campaigns, codes, conversions, coupons, inbox, ledger},
     error::Result,
 };
 
@@ -24,6 +27,7 @@ pub enum Node {
     ApiKey(ApiKey),
     AuditEntry(AuditEntry),
     StripeEvent(StripeEvent),
+    LedgerEntry(LedgerEntry),
 }
 
 /// Finds an object of any kind; `None` for what does not exist and for what is not the caller's.
@@ -51,5 +55,6 @@ pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
     kind!(ApiKeyId, api_keys, ApiKey);
     kind!(AuditEntryId, audit, AuditEntry);
     kind!(EventId, inbox, StripeEvent, loaders);
+    kind!(LedgerEntryId, ledger, LedgerEntry, loaders);
     Ok(None)
 }

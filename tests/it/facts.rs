@@ -185,7 +185,7 @@ fn every_shape_tells_the_same_life() {
                 (
                     it.kind,
                     it.status,
-                    it.coupon_code.clone(),
+                    it.coupon_code.clone().unwrap(),
                     it.amount,
                     it.tax,
                     it.refunded_amount,

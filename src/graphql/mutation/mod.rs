@@ -1,6 +1,7 @@
 //! The mutation root, in parts: one input, and a payload with the object or what to mend.
 
 mod codes;
+mod earnings;
 mod operating;
 mod programs;
 
@@ -15,11 +16,12 @@ use crate::{
     error::{Error, Result},
 };
 use codes::CodeMutations;
+use earnings::EarningMutations;
 use operating::OperatingMutations;
 use programs::ProgramMutations;
 
 #[derive(MergedObject, Default)]
-pub struct Mutation(ProgramMutations, CodeMutations, OperatingMutations);
+pub struct Mutation(ProgramMutations, CodeMutations, EarningMutations, OperatingMutations);
 
 /// Calls a domain function with the caller.
 async fn call<T>(
