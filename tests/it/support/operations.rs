@@ -90,10 +90,13 @@ pub fn queries() -> Vec<Specimen> {
         "from": "2020-01-01T00:00:00Z", "before": "2040-01-01T00:00:00Z",
     });
     all.extend(list("codeRedemptionStats", json!({ "filter": stats })));
-    all.extend(list(
+    // All there is of fifty entries is more than one query may ask for.
+    let entries = list(
         "ledgerEntries",
         json!({ "affiliateId": "$affiliate", "conversionId": "$conversion", "kind": ["COMMISSION", "CLAWBACK"] }),
-    ));
+    );
+    let paged = |it: &Specimen| it.arguments.contains_key("first") || it.arguments.contains_key("last");
+    all.extend(entries.into_iter().filter(paged));
     all.extend(list("apiKeys", json!({})));
     let log = json!({
         "objectId": "$campaign", "actor": "$actor", "action": "campaign.created",
