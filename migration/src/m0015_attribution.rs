@@ -90,6 +90,7 @@ CREATE TABLE affiliate_rate (
 ) STRICT_TABLE;
 
 CREATE INDEX affiliate_rate_of_affiliate ON affiliate_rate (affiliate_id, campaign_id, effective_from);
+CREATE INDEX affiliate_rate_of_campaign ON affiliate_rate (campaign_id);
 
 CREATE TABLE sale_report (
   id UUID NOT NULL PRIMARY KEY,
@@ -105,6 +106,7 @@ CREATE INDEX sale_report_of_brand ON sale_report (brand_id, livemode, id);
 
 ALTER TABLE conversion ADD COLUMN code_is_own BOOLEAN NOT NULL DEFAULT TRUE;
 CREATE INDEX ledger_entry_of_affiliate ON ledger_entry (affiliate_id, livemode, id);
+CREATE INDEX ledger_entry_of_brand ON ledger_entry (brand_id, livemode, id);
 CREATE INDEX conversion_held ON conversion (brand_id, livemode, occurred_at, id)
   WHERE status = 'held' AND merged_into IS NULL;
 ";

@@ -26,6 +26,7 @@ pub enum Operation {
     /// Ask who would be credited.
     SimulateAttribution,
     ReadClicks,
+    ReadLedger,
     ManageCampaigns,
     ManageAffiliates,
     ManageCoupons,
@@ -37,6 +38,8 @@ pub enum Operation {
     ReportConversions,
     /// Set how many codes affiliates may mint, and with which words not.
     ManageCodeSettings,
+    /// Approve, reject and reassign conversions.
+    DecideConversions,
     /// Make, list, rotate and revoke API keys.
     ManageApiKeys,
     /// Read who changed what.
@@ -54,7 +57,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 20] = {
+const TABLE: [Line; 22] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -79,6 +82,7 @@ const TABLE: [Line; 20] = {
         (O::ReadFeed, ALL, CONVERSIONS),
         (O::SimulateAttribution, &[Owner, Manager, Analyst], CONVERSIONS),
         (O::ReadClicks, ALL, CONVERSIONS),
+        (O::ReadLedger, ALL, CONVERSIONS),
         (O::ManageCampaigns, MANAGERS, &[ReadWrite]),
         (O::ManageAffiliates, MANAGERS, &[ReadWrite]),
         (O::ManageCoupons, MANAGERS, &[ReadWrite]),
@@ -86,6 +90,7 @@ const TABLE: [Line; 20] = {
         (O::MintOwnCode, &[Affiliate], &[]),
         (O::ReportConversions, MANAGERS, &[ReadWrite, ConversionsWrite]),
         (O::ManageCodeSettings, MANAGERS, &[ReadWrite]),
+        (O::DecideConversions, MANAGERS, &[ReadWrite]),
         (O::ManageApiKeys, OWNER, &[]),
         (O::ReadAuditLog, OWNER, &[]),
         (O::ReadInbox, OWNER, &[]),

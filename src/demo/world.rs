@@ -154,6 +154,8 @@ async fn make(app: &App, brand: &brand::Model, landing_url: &str) -> Result<()> 
             name: name.into(),
             email: format!("{first}@affiliates.example"),
             campaign_ids: vec![Some(spring), Some(podcasts)],
+            // Sarah brought the others.
+            recruited_by: people.first().copied().map(Some),
             approve: true,
         };
         people.push(affiliates::create(domain, &owner, input).await?.id);
@@ -199,6 +201,7 @@ async fn campaign(
         click_model: ClickModel::LastClick,
         cookie_window_days: 60,
         hold_days: 30,
+        override_percent: Some(10.into()),
         affiliates_can_manage_codes: true,
     };
     Ok(campaigns::create(&app.domain, owner, input).await?.id)

@@ -19,7 +19,7 @@ use super::{
     campaigns::MAX_NAME,
     links,
     page::{self, Order, Page, PageArgs},
-    plans, tenancy,
+    plans, recruiters, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -36,6 +36,8 @@ pub struct CreateAffiliate {
     pub name: String,
     pub email: String,
     pub campaign_ids: Vec<Option<CampaignId>>,
+    /// `Some(None)` for an id that could not be read.
+    pub recruited_by: Option<Option<AffiliateId>>,
     pub approve: bool,
 }
 
@@ -91,7 +93,7 @@ pub(super) async fn is_in(
 /// Creates an affiliate in the given campaigns, with the codes that it gets where it is approved at once; an id that could not be read is given as `None`.
 ///
 /// # Errors
-/// `INVALID` on the field that breaks a rule, `NOT_FOUND` on a campaign, `TAKEN` on `email`.
+/// `INVALID` on the field that breaks a rule, `NOT_FOUND` on a campaign or the recruiter, `TAKEN` on `email`.
 pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> Result<affiliate::Model> {
     actor.require(Operation::ManageAffiliates)?;
     let mut problems = Problems::default();
@@ -106,6 +108,7 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
     let txn = domain.db.begin().await?;
     let brand = plans::hold_brand_in_txn(&txn, actor.scope.brand).await?;
     let campaigns = campaigns(&txn, &actor.scope, &mut problems, &input.campaign_ids).await?;
+    let recruiter = recruiters::given_in_txn(&txn, &actor.scope, &mut problems, input.recruited_by).await?;
     problems.check()?;
 
     let now = domain.clock.now();
@@ -130,8 +133,12 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateAffiliate) -> R
     let named: Vec<String> = campaigns.iter().map(ToString::to_string).collect();
     join_in_txn(&txn, domain, &affiliate, campaigns).await?;
     append_status_in_txn(&txn, domain, actor, &affiliate, None).await?;
-    let entry =
+    let mut entry =
         audit::Entry::created("affiliate.created", affiliate.id, &affiliate)?.with("campaignIds", named.join(" "));
+    if let Some(recruiter) = recruiter {
+        recruiters::append_in_txn(&txn, domain, actor, affiliate.id, Some(recruiter)).await?;
+        entry = entry.with("recruitedById", recruiter.to_string());
+    }
     audit::record_in_txn(&txn, &domain.clock, actor, entry.of_both_modes()).await?;
     let minted = if input.approve {
         approval_mint::mint_in_txn(&txn, domain, actor, (&brand, &affiliate), &modes).await?

@@ -23,6 +23,7 @@ use crate::{
 };
 
 const MAX_MONTHS: i32 = 1200;
+const PERCENT: &str = "It must be above 0 and at most 100, with at most two decimals.";
 
 /// A commission, as it is given.
 #[derive(Clone, Debug)]
@@ -64,12 +65,21 @@ pub(super) fn stored_pay(row: &campaign_rule::Model) -> Result<Pay> {
         .ok_or_else(|| Error::Internal(format!("the rule {} pays nothing", row.id)))
 }
 
-/// A percentage (basis points) or a flat amount (minor units), as a row has it.
+/// What the columns of a rule or a rate say.
 fn pay_of(percent_bps: Option<i32>, flat_amount: Option<i64>, flat_currency: Option<&str>) -> Option<Pay> {
     match (percent_bps, flat_amount, flat_currency.map(str::parse)) {
         (Some(points), None, None) => Some(Pay::Percent(points.into())),
         (None, Some(amount), Some(Ok(currency))) => Some(Pay::Flat(amount, currency)),
         _ => None,
+    }
+}
+
+/// The other way round: basis points, minor units and their currency.
+pub(super) fn columns(pay: Option<&Pay>) -> (Option<i32>, Option<i64>, Option<String>) {
+    match pay {
+        Some(Pay::Percent(points)) => (i32::try_from(*points).ok(), None, None),
+        Some(Pay::Flat(amount, currency)) => (None, Some(*amount), Some(currency.to_string())),
+        None => (None, None, None),
     }
 }
 
@@ -121,19 +131,15 @@ impl RuleInput {
         domain: &Domain,
         campaign: &campaign::Model,
     ) -> Result<campaign_rule::Model> {
-        let (percent_bps, flat) = match &self.pay {
-            Some(Pay::Percent(points)) => (i32::try_from(*points).ok(), None),
-            Some(Pay::Flat(amount, currency)) => (None, Some((*amount, currency.to_string()))),
-            None => (None, None),
-        };
+        let (percent_bps, flat_amount, flat_currency) = columns(self.pay.as_ref());
         let row = campaign_rule::Model {
             id: domain.clock.new_id(),
             brand_id: campaign.brand_id,
             campaign_id: campaign.id,
             effective_from: effective_from(domain, campaign),
             percent_bps,
-            flat_amount: flat.as_ref().map(|(amount, _)| *amount),
-            flat_currency: flat.map(|(_, currency)| currency),
+            flat_amount,
+            flat_currency,
             duration: self.duration,
             duration_months: self.months,
             hold_days: self.hold_days,
@@ -148,6 +154,23 @@ impl RuleInput {
     }
 }
 
+/// A recruiter's percentage of what its recruits earn, as basis points.
+pub(super) fn override_points(problems: &mut Problems, percent: Decimal) -> Option<i32> {
+    let points = money::basis_points(percent);
+    problems.require(points.is_some(), &["overridePercent"], PERCENT);
+    points
+}
+
+/// That a commission and the override on it are at most the sale.
+pub(super) fn check_sum(problems: &mut Problems, field: &[&'static str], pay: Option<&Pay>, override_bps: Option<i32>) {
+    let fits = pay.is_none_or(|pay| pay.leaves_room_for(override_bps.unwrap_or(0).into()));
+    problems.require(
+        fits,
+        field,
+        "The commission and the override on it are more than 100 percent.",
+    );
+}
+
 fn effective_from(domain: &Domain, campaign: &campaign::Model) -> DateTime<Utc> {
     domain.clock.now().max(campaign.created_at)
 }
@@ -156,8 +179,7 @@ pub(super) fn pay(problems: &mut Problems, input: &CommissionInput) -> Option<Pa
     match input {
         CommissionInput::Percent(percent) => {
             let points = money::basis_points(*percent);
-            let message = "It must be above 0 and at most 100, with at most two decimals.";
-            problems.require(points.is_some(), &["commission", "percent"], message);
+            problems.require(points.is_some(), &["commission", "percent"], PERCENT);
             points.map(|points| Pay::Percent(points.into()))
         }
         CommissionInput::Flat { minor_units, currency } => {

@@ -5,6 +5,7 @@ use entity::{
     campaign_rule::CommissionDuration,
     id::CampaignId,
 };
+use rust_decimal::Decimal;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Set,
 };
@@ -13,9 +14,9 @@ use url::Url;
 pub use super::campaign_rules::{CommissionInput, rate, rule};
 use super::{
     Domain, audit,
-    campaign_rules::{RuleInput, current_rule, pay, stored_pay},
+    campaign_rules::{RuleInput, check_sum, current_rule, override_points, pay, stored_pay},
     page::{self, Order, Page, PageArgs},
-    tenancy,
+    rates, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -36,6 +37,8 @@ pub struct CreateCampaign {
     pub click_model: ClickModel,
     pub cookie_window_days: i32,
     pub hold_days: i32,
+    /// What a recruiter earns of what its recruits do.
+    pub override_percent: Option<Decimal>,
     pub affiliates_can_manage_codes: bool,
 }
 
@@ -50,6 +53,8 @@ pub struct UpdateCampaign {
     pub click_model: Option<ClickModel>,
     pub cookie_window_days: Option<i32>,
     pub hold_days: Option<i32>,
+    /// `Some(None)` takes it off.
+    pub override_percent: Option<Option<Decimal>>,
     pub affiliates_can_manage_codes: Option<bool>,
 }
 
@@ -101,16 +106,25 @@ pub async fn create(domain: &Domain, actor: &Actor, input: CreateCampaign) -> Re
     let mut problems = Problems::default();
     let name = problems.text(&["name"], &input.name, MAX_NAME);
     let landing_url = landing_url(&mut problems, &input.landing_url);
+    let override_bps = input
+        .override_percent
+        .and_then(|percent| override_points(&mut problems, percent));
     let rule = RuleInput {
         pay: pay(&mut problems, &input.commission),
         duration: input.duration,
         months: input.months,
         hold_days: input.hold_days,
-        override_bps: None,
+        override_bps,
         click_model: input.click_model,
         cookie_window_days: input.cookie_window_days,
     };
     rule.check(&mut problems);
+    check_sum(
+        &mut problems,
+        &["overridePercent"],
+        rule.pay.as_ref(),
+        rule.override_bps,
+    );
     problems.check()?;
 
     let now = domain.clock.now();
@@ -166,6 +180,10 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: Updat
     }
     let duration = input.duration.unwrap_or(old.duration);
     let kept = old.duration_months.filter(|_| duration == CommissionDuration::Months);
+    let override_bps = match input.override_percent {
+        Some(percent) => percent.and_then(|percent| override_points(&mut problems, percent)),
+        None => old.override_bps,
+    };
     let rule = RuleInput {
         pay: match &input.commission {
             Some(commission) => pay(&mut problems, commission),
@@ -174,11 +192,20 @@ pub async fn update(domain: &Domain, actor: &Actor, id: CampaignId, input: Updat
         duration,
         months: input.months.or(kept),
         hold_days: input.hold_days.unwrap_or(old.hold_days),
-        override_bps: old.override_bps,
+        override_bps,
         click_model: input.click_model.unwrap_or(old.click_model),
         cookie_window_days: input.cookie_window_days.unwrap_or(old.cookie_window_days),
     };
     rule.check(&mut problems);
+    let field: &[&str] = match input.override_percent {
+        Some(Some(_)) => &["overridePercent"],
+        _ => &["commission", "percent"],
+    };
+    check_sum(&mut problems, field, rule.pay.as_ref(), override_bps);
+    if override_bps > old.override_bps {
+        let highest = rates::highest_percent(&txn, id).await?;
+        check_sum(&mut problems, field, highest.as_ref(), override_bps);
+    }
     problems.check()?;
 
     let changed = if change.is_changed() {

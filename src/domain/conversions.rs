@@ -173,11 +173,19 @@ pub async fn count(domain: &Domain, actor: &Actor, filter: &ConversionFilter) ->
 /// A conversion; the id of one that turned out to be another's gives that other one.
 pub async fn get(domain: &Domain, actor: &Actor, id: ConversionId) -> Result<Option<conversion::Model>> {
     actor.require(Operation::ReadConversions)?;
-    let db = domain.db.reader();
-    let mut row = by_id(db, &actor.scope, id).await?;
+    current(domain.db.reader(), &actor.scope, id).await
+}
+
+/// The same for who asked already whether it may.
+pub(super) async fn current(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: ConversionId,
+) -> Result<Option<conversion::Model>> {
+    let mut row = by_id(db, scope, id).await?;
     // That one may have turned out to be a third one's: each leads to one that is older.
     while let Some(older) = row.as_ref().and_then(|row| row.merged_into) {
-        row = by_id(db, &actor.scope, older).await?;
+        row = by_id(db, scope, older).await?;
     }
     Ok(row)
 }

@@ -47,7 +47,7 @@ impl Outcome {
 pub async fn record(domain: &Domain, actor: &Actor, input: &RecordConversion) -> Result<Outcome> {
     actor.require(Operation::ReportConversions)?;
     let figures = Figures::check(input, domain.clock.now())?;
-    let outcome = sale_log::again(|| Box::pin(record_once(domain, actor, input, &figures))).await?;
+    let outcome = sale_log::again(|| record_once(domain, actor, input, &figures)).await?;
     if let Outcome::New(_) = &outcome {
         domain.books.ring();
     }
@@ -130,7 +130,7 @@ fn credits_nobody(named: &Named) -> Error {
 pub async fn refund(domain: &Domain, actor: &Actor, input: &RefundConversion) -> Result<Option<Outcome>> {
     actor.require(Operation::ReportConversions)?;
     let refund = input.check()?;
-    let (row, moved) = sale_log::again(|| Box::pin(refund_once(domain, actor, &refund))).await?;
+    let (row, moved) = sale_log::again(|| refund_once(domain, actor, &refund)).await?;
     if moved {
         domain.books.ring();
         return Ok(row.map(Outcome::New));

@@ -1,7 +1,6 @@
 //! Adds to the log what servers report and managers decide, and folds it into its sale.
 
 use entity::sale_report;
-use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel};
 
 use super::{Domain, feed::FeedName, reports::Report};
@@ -44,7 +43,10 @@ pub(super) async fn tell_in_txn(
 }
 
 /// Does a transaction's work, at once again where another was in the way.
-pub(super) async fn again<'a, T>(mut work: impl FnMut() -> BoxFuture<'a, Result<T>>) -> Result<T> {
+pub(super) async fn again<T, F>(mut work: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     for _ in 1..TRIES {
         match work().await {
             Err(Error::Retry(reason)) => tracing::debug!(reason, "once more"),

@@ -3,7 +3,7 @@
 
 use entity::{
     affiliate, affiliate_campaign, affiliate_link, api_key, audit_entry, campaign, campaign_code, click, code,
-    conversion, coupon, feed_event, id::AffiliateId, stripe_event,
+    conversion, coupon, feed_event, id::AffiliateId, ledger_entry, stripe_event,
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -177,6 +177,19 @@ impl Owned for conversion::Entity {
 
     fn visible(scope: &Scope) -> Condition {
         for_affiliate(scope, |own| all_of([conversion::Column::AffiliateId.eq(own)]))
+    }
+}
+
+impl Owned for ledger_entry::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            ledger_entry::Column::BrandId.eq(scope.brand),
+            ledger_entry::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |own| all_of([ledger_entry::Column::AffiliateId.eq(own)]))
     }
 }
 

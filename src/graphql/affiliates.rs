@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
-use entity::{affiliate, id::AffiliateId};
+use entity::{affiliate, affiliate_rate, id::AffiliateId};
 
 use super::{
     codes::AffiliateCode,
@@ -12,9 +12,10 @@ use super::{
     errors::{UserError, graphql_error},
     links::AffiliateLink,
     loaders::Loaders,
-    scalars::{Money, id},
+    rates::AffiliateRate,
+    scalars::{Money, filter_id, id, present},
 };
-use crate::domain::{affiliates::CreateAffiliate, codes, codes::CodeFilter, page::Place};
+use crate::domain::{affiliates::CreateAffiliate, codes, codes::CodeFilter, page::Place, recruiters};
 
 /// How an affiliate stands. Only an approved one mints and earns.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,48 @@ impl Affiliate {
         Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
     }
 
+    /// What it earns in campaigns where that is not what the campaign pays.
+    async fn rates(&self) -> async_graphql::Result<Vec<AffiliateRate>> {
+        let rates = self.loaders.rates(self.row.id).await.map_err(graphql_error)?;
+        let rate = |row: &affiliate_rate::Model| AffiliateRate::new(row.clone(), &self.loaders);
+        Ok(rates.unwrap_or_default().iter().map(rate).collect())
+    }
+
+    /// Who recruited it, as it stands now. Null for affiliates, who do not see each other.
+    async fn recruited_by(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Affiliate>> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        let recruiter = self.loaders.recruiter(self.row.id).await.map_err(graphql_error)?;
+        let Some(id) = recruiter.filter(|_| actor.scope.affiliate.is_none()) else {
+            return Ok(None);
+        };
+        let row = present(self.loaders.affiliate(id).await, "affiliate")?;
+        Ok(Some(Affiliate {
+            row,
+            loaders: self.loaders.clone(),
+        }))
+    }
+
+    /// Whom it has recruited, as it stands now, oldest first. Nobody for affiliates, who do not see each other.
+    #[graphql(complexity = "2 + connection::rows(first, last) * child_complexity")]
+    async fn recruits(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<Affiliate>> {
+        let args = connection::args(first, after, last, before);
+        let domain = ctx.domain().map_err(graphql_error)?;
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        let page = recruiters::recruits(domain, actor, self.row.id, &args).await;
+        let node = |row| Affiliate {
+            row: Arc::new(row),
+            loaders: self.loaders.clone(),
+        };
+        connection::list(page, Total::Recruits(self.row.id), |row| Place::of(row.id.0), node)
+    }
+
     /// All ledger entries, those on hold included; one sum per currency.
     async fn balance(&self) -> async_graphql::Result<Vec<Money>> {
         let sums = self
@@ -139,6 +182,8 @@ pub struct CreateAffiliateInput {
     email: String,
     /// The campaigns to take part in: 1 to 100.
     campaign_ids: Vec<ID>,
+    /// Who recruited it: that one earns the campaign's override of what this one does.
+    recruited_by_id: Option<ID>,
     /// Approved at once; otherwise pending.
     #[graphql(default = true)]
     approve: bool,
@@ -150,6 +195,7 @@ impl From<CreateAffiliateInput> for CreateAffiliate {
             name: input.name,
             email: input.email,
             campaign_ids: input.campaign_ids.iter().map(id).collect(),
+            recruited_by: filter_id(input.recruited_by_id.as_ref()),
             approve: input.approve,
         }
     }

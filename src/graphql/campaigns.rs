@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use async_graphql::{Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
 use entity::{campaign, campaign_code, campaign_rule, code::CodeStatus, id::CampaignId};
 use rust_decimal::Decimal;
 
@@ -116,6 +116,11 @@ impl Campaign {
         Ok(self.rule().await?.hold_days)
     }
 
+    /// What a recruiter earns of what its recruits do, on top of it, in percent; null for nothing.
+    async fn override_percent(&self) -> async_graphql::Result<Option<Decimal>> {
+        Ok(self.rule().await?.override_bps.map(money::percent))
+    }
+
     /// The code that all its affiliates share, in the mode of your token; null when it has none.
     async fn campaign_code(&self) -> async_graphql::Result<Option<String>> {
         let shared = self.shared().await?.filter(|row| row.status == CodeStatus::Active);
@@ -184,6 +189,9 @@ pub struct CreateCampaignInput {
     /// From 0 to 3650.
     #[graphql(default = 30)]
     hold_days: i32,
+    /// What a recruiter earns of what its recruits do, on top of it: above 0 and at most 100, with at most two decimals. With
+    /// the commission it is at most the whole sale.
+    override_percent: Option<Decimal>,
     #[graphql(default = true)]
     affiliates_can_manage_codes: bool,
 }
@@ -199,6 +207,7 @@ impl From<CreateCampaignInput> for CreateCampaign {
             click_model: input.click_model.into(),
             cookie_window_days: input.cookie_window_days,
             hold_days: input.hold_days,
+            override_percent: input.override_percent,
             affiliates_can_manage_codes: input.affiliates_can_manage_codes,
         }
     }
@@ -216,6 +225,8 @@ pub struct UpdateCampaignInput {
     click_model: Option<ClickModel>,
     cookie_window_days: Option<i32>,
     hold_days: Option<i32>,
+    /// Null takes it off. It counts for sales from now on.
+    override_percent: MaybeUndefined<Decimal>,
     affiliates_can_manage_codes: Option<bool>,
 }
 
@@ -230,6 +241,7 @@ impl UpdateCampaignInput {
             click_model: self.click_model.map(Into::into),
             cookie_window_days: self.cookie_window_days,
             hold_days: self.hold_days,
+            override_percent: self.override_percent.into(),
             affiliates_can_manage_codes: self.affiliates_can_manage_codes,
         };
         (id(&self.id), change)

@@ -5,6 +5,8 @@ use async_graphql::{
     connection::{Connection, Edge},
 };
 
+use entity::id::AffiliateId;
+
 use super::{context::ContextExt, errors::graphql_error};
 use crate::{
     domain::{
@@ -17,7 +19,9 @@ use crate::{
         conversions::{self, ConversionFilter},
         coupons::{self, CouponFilter},
         inbox::{self, EventFilter},
+        ledger::{self, LedgerFilter},
         page::{Page, PageArgs, Place},
+        recruiters,
         stats::{self, Period},
     },
     error::{Error, Result},
@@ -38,6 +42,8 @@ pub enum Total {
     ApiKeys,
     Audit(Box<AuditFilter>),
     Events(Box<EventFilter>),
+    Recruits(AffiliateId),
+    Ledger(Box<LedgerFilter>),
 }
 
 #[Object]
@@ -63,6 +69,8 @@ impl Total {
             Self::ApiKeys => api_keys::count(domain, actor).await,
             Self::Audit(filter) => audit::count(domain, actor, filter).await,
             Self::Events(filter) => inbox::count(domain, actor, filter).await,
+            Self::Recruits(id) => recruiters::count(domain, actor, *id).await,
+            Self::Ledger(filter) => ledger::count(domain, actor, filter).await,
         }
     }
 }

@@ -155,9 +155,22 @@ impl Conversion {
         Money::new(self.row.refunded_amount, &self.row.currency)
     }
 
-    /// Net of clawbacks.
+    /// What its affiliate earns of it, net of clawbacks, without a recruiter's override. A flat commission is in its own
+    /// currency, whatever the sale's is.
     async fn commission(&self) -> async_graphql::Result<Money> {
         Money::new(self.row.commission, &self.row.commission_currency)
+    }
+
+    /// What the affiliate's recruiter earns on top, net of clawbacks. Null for affiliates, who do not see each other.
+    async fn override_commission(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Money>> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        if actor.scope.affiliate.is_some() {
+            return Ok(None);
+        }
+        let sums = self.loaders.overrides(self.row.id).await.map_err(graphql_error)?;
+        let currency = &self.row.commission_currency;
+        let sum = sums.iter().flatten().find(|(of, _)| of == currency);
+        Money::new(sum.map_or(0, |(_, amount)| *amount), currency).map(Some)
     }
 
     /// Who is credited.

@@ -55,6 +55,21 @@ impl UserError {
     }
 }
 
+impl UserError {
+    /// The same, of an item of a list of the input's.
+    pub fn of_item(error: error::UserError, item: i32) -> Self {
+        let error = Self::from(error);
+        let place = |mut field: Vec<String>| {
+            field.push(item.to_string());
+            field
+        };
+        Self {
+            field: error.field.map(place),
+            ..error
+        }
+    }
+}
+
 impl From<error::UserError> for UserError {
     fn from(error: error::UserError) -> Self {
         let field: Vec<String> = error.field.iter().map(|part| (*part).to_owned()).collect();

@@ -7,10 +7,10 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use ::dataloader::{BatchFn, cached::Loader};
 use entity::{
-    affiliate, affiliate_balance, affiliate_link, campaign, campaign_code, campaign_rule, code,
+    affiliate, affiliate_balance, affiliate_link, affiliate_rate, campaign, campaign_code, campaign_rule, code,
     code_total::{self, ALL_TIME},
     conversion, coupon,
-    id::{AffiliateId, CampaignId, CodeId, CouponId, EventId, LinkId},
+    id::{AffiliateId, CampaignId, CodeId, ConversionId, CouponId, EventId, LinkId},
     ledger_entry, link_total, stripe_event, stripe_operation, taken_code,
 };
 use sea_orm::{
@@ -22,9 +22,9 @@ use tracing::Instrument;
 use crate::{
     auth::Scope,
     domain::{
-        Domain,
+        self, Domain,
         feed::FeedName,
-        live_codes,
+        ledger, live_codes,
         owed::{self, Sync},
         tenancy,
     },
@@ -83,6 +83,10 @@ pub struct Loaders {
     links_of: Load<AffiliateId, Vec<Arc<affiliate_link::Model>>>,
     links: Load<LinkId, Arc<affiliate_link::Model>>,
     clicks: Load<LinkId, i64>,
+    rates: Load<AffiliateId, Arc<Vec<affiliate_rate::Model>>>,
+    recruiters: Load<AffiliateId, AffiliateId>,
+    conversions: Load<ConversionId, Arc<conversion::Model>>,
+    overrides: Load<ConversionId, Amounts>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
     coupon_syncs: Load<CouponId, (Arc<coupon::Model>, Sync)>,
     live_codes: Load<CouponId, i64>,
@@ -126,6 +130,13 @@ loads! {
     link => links: LinkId => Arc<affiliate_link::Model>,
     /// How often a link was followed; `None` for never.
     clicks => clicks: LinkId => i64,
+    /// Its rates in force now.
+    rates => rates: AffiliateId => Arc<Vec<affiliate_rate::Model>>,
+    /// Who recruited it, as it stands now.
+    recruiter => recruiters: AffiliateId => AffiliateId,
+    conversion => conversions: ConversionId => Arc<conversion::Model>,
+    /// What recruiters earn of it.
+    overrides => overrides: ConversionId => Amounts,
     coupon => coupons: CouponId => Arc<coupon::Model>,
     /// How it stands with Stripe, and the row at that moment; `None` where nothing was ever owed.
     coupon_sync => coupon_syncs: CouponId => (Arc<coupon::Model>, Sync),
@@ -167,6 +178,10 @@ impl Loaders {
             links_of: loader!(links_of),
             links: loader!(links),
             clicks: loader!(clicks),
+            rates: loader!(rates),
+            recruiters: loader!(recruiters),
+            conversions: loader!(conversions),
+            overrides: loader!(overrides),
             coupons: loader!(coupons),
             coupon_syncs: loader!(coupon_syncs),
             live_codes: loader!(live_counts),
@@ -213,6 +228,7 @@ by_id!(affiliates, affiliate, AffiliateId);
 by_id!(links, affiliate_link, LinkId);
 by_id!(coupons, coupon, CouponId);
 by_id!(codes, code, CodeId);
+by_id!(conversions, conversion, ConversionId);
 
 async fn campaign_codes(
     domain: Domain,
@@ -269,6 +285,39 @@ async fn balances(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result
     Ok(amounts(rows))
 }
 
+async fn rates(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<AffiliateId>,
+) -> Result<HashMap<AffiliateId, Arc<Vec<affiliate_rate::Model>>>, DbErr> {
+    let rows = domain::rates::current(domain.db.reader(), &scope, ids).await?;
+    let mut rates: HashMap<AffiliateId, Vec<affiliate_rate::Model>> = HashMap::new();
+    for row in rows {
+        rates.entry(row.affiliate_id).or_default().push(row);
+    }
+    Ok(rates.into_iter().map(|(id, rates)| (id, Arc::new(rates))).collect())
+}
+
+async fn recruiters(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<AffiliateId>,
+) -> Result<HashMap<AffiliateId, AffiliateId>, DbErr> {
+    let rows = domain::recruiters::current(domain.db.reader(), &scope, ids).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((row.affiliate_id, row.recruiter_id?)))
+        .collect())
+}
+
+async fn overrides(
+    domain: Domain,
+    scope: Scope,
+    ids: Vec<ConversionId>,
+) -> Result<HashMap<ConversionId, Amounts>, DbErr> {
+    Ok(amounts(ledger::overrides(domain.db.reader(), &scope, ids).await?))
+}
+
 /// What is not due yet: what waits for its time, and what an open dispute holds although its time has come.
 async fn on_hold(domain: Domain, scope: Scope, ids: Vec<AffiliateId>) -> Result<HashMap<AffiliateId, Amounts>, DbErr> {
     let (db, now) = (domain.db.reader(), domain.clock.now());
@@ -305,10 +354,10 @@ fn disputed(scope: &Scope) -> SelectStatement {
         .into_query()
 }
 
-fn amounts(rows: impl IntoIterator<Item = (AffiliateId, String, i64)>) -> HashMap<AffiliateId, Amounts> {
-    let mut amounts: HashMap<AffiliateId, Amounts> = HashMap::new();
-    for (affiliate, currency, amount) in rows {
-        let sums = amounts.entry(affiliate).or_default();
+fn amounts<K: Eq + Hash>(rows: impl IntoIterator<Item = (K, String, i64)>) -> HashMap<K, Amounts> {
+    let mut amounts: HashMap<K, Amounts> = HashMap::new();
+    for (key, currency, amount) in rows {
+        let sums = amounts.entry(key).or_default();
         match sums.iter_mut().find(|(known, _)| *known == currency) {
             Some((_, sum)) => *sum += amount,
             None => sums.push((currency, amount)),

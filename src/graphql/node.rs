@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, Interface};
 use entity::id::{
-    AffiliateId, ApiKeyId, AuditEntryId, CampaignId, ClickId, CodeId, ConversionId, CouponId, EventId, LinkId,
+    AffiliateId, ApiKeyId, AuditEntryId, CampaignId, ClickId, CodeId, ConversionId, CouponId, EventId, LedgerEntryId,
+    LinkId,
 };
 
 use super::{
@@ -15,11 +16,12 @@ use super::{
     conversions::Conversion,
     coupons::CampaignCoupon,
     inbox::StripeEvent,
+    ledger::LedgerEntry,
     links::{AffiliateLink, Click},
     scalars::id,
 };
 use crate::{
-    domain::{affiliates, api_keys, audit, campaigns, clicks, codes, conversions, coupons, inbox, links},
+    domain::{affiliates, api_keys, audit, campaigns, clicks, codes, conversions, coupons, inbox, ledger, links},
     error::Result,
 };
 
@@ -37,6 +39,7 @@ pub enum Node {
     ApiKey(ApiKey),
     AuditEntry(AuditEntry),
     StripeEvent(StripeEvent),
+    LedgerEntry(LedgerEntry),
 }
 
 /// Finds an object of any kind; `None` for what does not exist and for what is not the caller's.
@@ -66,5 +69,6 @@ pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
     kind!(ApiKeyId, api_keys, ApiKey);
     kind!(AuditEntryId, audit, AuditEntry);
     kind!(EventId, inbox, StripeEvent, loaders);
+    kind!(LedgerEntryId, ledger, LedgerEntry, loaders);
     Ok(None)
 }

@@ -17,6 +17,7 @@ use super::{
     coupons::CampaignCoupon,
     errors::graphql_error,
     inbox::{StripeEvent, StripeEventFilter, StripeInbox},
+    ledger::{LedgerEntry, LedgerEntryKind},
     links::Click,
     node::{self, Node},
     scalars::{filter_id, id},
@@ -35,6 +36,7 @@ use crate::{
         conversions, coupons,
         coupons::CouponFilter,
         inbox::{self, EventFilter},
+        ledger::{self, LedgerFilter},
         page::Place,
     },
     error::Error,
@@ -327,6 +329,38 @@ impl Query {
         };
         let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);
         list(page, Total::Stats(filter, period), place, node)
+    }
+
+    /// The entries of the ledger that you may see, oldest first; for an affiliate, its own.
+    #[graphql(
+        guard = "May(Operation::ReadLedger)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn ledger_entries(
+        &self,
+        ctx: &Context<'_>,
+        affiliate_id: Option<ID>,
+        conversion_id: Option<ID>,
+        kind: Option<Vec<LedgerEntryKind>>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<LedgerEntry>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter = LedgerFilter {
+            affiliate_id: filter_id(affiliate_id.as_ref()),
+            conversion_id: filter_id(conversion_id.as_ref()),
+            kind: kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
+        };
+        let args = connection::args(first, after, last, before);
+        let page = ledger::list(domain, &requester.actor, &filter, &args).await;
+        let node = |row| LedgerEntry {
+            row: Arc::new(row),
+            loaders: requester.loaders.clone(),
+        };
+        list(page, Total::Ledger(Box::new(filter)), |row| Place::of(row.id.0), node)
     }
 
     /// The API keys of the mode of your token, oldest first, those that are over included. For owners.

@@ -41,6 +41,7 @@ both! {
             .map(|(mutation, actions)| format!("{mutation}: {}", Vec::from_iter(actions.iter().cloned()).join(", ")))
             .collect();
         assert_eq!(told, [
+            "approveConversions: conversion.approved",
             "bulkMintAffiliateCodes: code.minted",
             "createAffiliate: affiliate.created",
             "createApiKey: api_key.created",
@@ -51,14 +52,18 @@ both! {
             "deleteCampaignCoupon: coupon.deleted",
             "mintAffiliateCode: code.minted",
             "reactivateAffiliateCode: code.reactivated",
+            "reassignConversion: conversion.reassigned",
             "recordConversion: conversion.recorded",
             "refundConversion: conversion.refunded",
+            "rejectConversions: conversion.rejected",
             "removeCampaignCode: campaign_code.removed",
             "renameAffiliateCode: code.renamed",
             "replayParkedStripeEvents: event.replayed",
             "replayStripeEvent: event.replayed",
             "revokeApiKey: api_key.revoked",
             "rotateApiKey: api_key.created, api_key.rotated",
+            "setAffiliateRate: affiliate.rate_set",
+            "setAffiliateRecruiter: affiliate.recruiter_set",
             "setCampaignCode: campaign_code.set",
             "updateAffiliateStatus: affiliate.status_changed",
             "updateCampaign: campaign.updated",

@@ -1,4 +1,4 @@
-//! The schema in the tree is what the server serves, and it has everything of the contract but for what is still to come.
+//! The schema in the tree is what the server serves, and it has everything of the contract.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -76,20 +76,6 @@ fn say_inputs(of: &str, inputs: &[async_graphql::Positioned<InputValueDefinition
     }
 }
 
-/// What is still to come: one a line; `#` begins a comment. A type stands for all that is in it.
-fn pending() -> Vec<String> {
-    let list = file("tests/contract_pending.txt");
-    let lines = list
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(str::to_owned).collect()
-}
-
-fn covers(pending: &str, name: &str) -> bool {
-    name == pending || name.starts_with(&format!("{pending}.")) || name.starts_with(&format!("{pending}: "))
-}
-
 #[test]
 fn schema_graphql_is_what_the_server_serves() {
     let served = rekomi::graphql::schema::sdl();
@@ -100,34 +86,15 @@ fn schema_graphql_is_what_the_server_serves() {
 }
 
 #[test]
-fn everything_of_the_contract_is_there_but_for_what_is_still_to_come() {
-    let (served, contract, pending) = (
-        sayings(&rekomi::graphql::schema::sdl()),
-        sayings(&file("tests/contract.graphql")),
-        pending(),
-    );
-    let wrong: Vec<String> = contract
-        .iter()
-        .filter(|(name, said)| served.get(*name) != Some(said) && !pending.iter().any(|it| covers(it, name)))
-        .map(|(name, said)| format!("{name}: {said}, but served is {:?}", served.get(name)))
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn what_is_there_is_not_still_to_come() {
+fn everything_of_the_contract_is_there() {
     let (served, contract) = (
         sayings(&rekomi::graphql::schema::sdl()),
         sayings(&file("tests/contract.graphql")),
     );
-    for name in pending() {
-        assert!(
-            contract.contains_key(&name),
-            "{name} is not in the contract: take it off tests/contract_pending.txt"
-        );
-        assert!(
-            !served.contains_key(&name),
-            "{name} is there: take it off tests/contract_pending.txt"
-        );
-    }
+    let wrong: Vec<String> = contract
+        .iter()
+        .filter(|(name, said)| served.get(*name) != Some(said))
+        .map(|(name, said)| format!("{name}: {said}, but served is {:?}", served.get(name)))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -16,8 +16,13 @@ pub type History<T> = Vec<(DateTime<Utc>, T)>;
 
 /// What is in force at a moment; before the first, the first.
 pub fn at<T>(history: &History<T>, moment: DateTime<Utc>) -> Option<&T> {
+    since(history, moment).or(history.first().map(|(_, value)| value))
+}
+
+/// What is in force at a moment; before the first, nothing.
+pub fn since<T>(history: &History<T>, moment: DateTime<Utc>) -> Option<&T> {
     let last = history.iter().rev().find(|(from, _)| *from <= moment);
-    last.or(history.first()).map(|(_, value)| value)
+    last.map(|(_, value)| value)
 }
 
 /// What is asked about.
@@ -90,5 +95,17 @@ impl Known {
     pub fn approved_at(&self, affiliate: AffiliateId, moment: DateTime<Utc>) -> bool {
         let status = self.people.get(&affiliate).and_then(|it| at(&it.statuses, moment));
         status.is_some_and(|status| *status == AffiliateStatus::Approved)
+    }
+
+    /// Who had recruited an affiliate.
+    pub fn recruiter_at(&self, affiliate: AffiliateId, moment: DateTime<Utc>) -> Option<AffiliateId> {
+        let recruiters = &self.people.get(&affiliate)?.recruiters;
+        since(recruiters, moment).copied().flatten()
+    }
+
+    /// What an affiliate earned in a campaign instead of what the campaign paid.
+    pub fn rate_at(&self, affiliate: AffiliateId, campaign: CampaignId, moment: DateTime<Utc>) -> Option<&Pay> {
+        let rates = self.people.get(&affiliate)?.rates.get(&campaign)?;
+        since(rates, moment)?.as_ref()
     }
 }

@@ -1,6 +1,7 @@
 //! The mutation root, in parts: one input, and a payload with the object or what to mend.
 
 mod codes;
+mod earnings;
 mod operating;
 mod programs;
 mod sales;
@@ -16,12 +17,19 @@ use crate::{
     error::{Error, Result},
 };
 use codes::CodeMutations;
+use earnings::EarningMutations;
 use operating::OperatingMutations;
 use programs::ProgramMutations;
 use sales::SaleMutations;
 
 #[derive(MergedObject, Default)]
-pub struct Mutation(ProgramMutations, CodeMutations, SaleMutations, OperatingMutations);
+pub struct Mutation(
+    ProgramMutations,
+    CodeMutations,
+    SaleMutations,
+    EarningMutations,
+    OperatingMutations,
+);
 
 /// Calls a domain function with the caller.
 async fn call<T>(

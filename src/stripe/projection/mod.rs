@@ -4,6 +4,7 @@
 //! without a subscription, a one-off payment without an invoice, a sale that the brand's server reported. Each part that somebody is credited for is one conversion.
 
 mod codes;
+mod earnings;
 mod parts;
 mod reported;
 #[cfg(test)]
@@ -22,7 +23,6 @@ use super::facts::Facts;
 use crate::{
     domain::{
         attribution::{self, Credit, Known, Step, Word},
-        commission,
         reports::{Decision, ReportedSale},
     },
     money::Currency,
@@ -192,24 +192,8 @@ impl Thread<'_> {
     }
 
     fn conversion(&self, part: &Part<'_>, decision: attribution::Decision, credit: &Credit) -> Option<Conversion> {
-        let occurred_at = part.occurred_at();
-        let rules = self.evidence.known.campaigns.get(&credit.campaign_id)?;
-        let rule = commission::rule_at(rules, occurred_at)?;
-        let (amount, refunded_amount) = (part.amount(), part.refunded_amount());
-        let (would_earn, commission_currency) = rule.earns(&commission::Sale {
-            occurred_at,
-            amount,
-            currency: part.currency,
-            first_paid_at: self.first_paid.map(Part::occurred_at),
-            is_first_paid: self.first_paid.is_some_and(|first| first.name == part.name),
-        });
-        let earns = !decision.held && !decision.rejected;
-        let earned = if earns { would_earn } else { 0 };
-        let clawed_back = if part.fully_refunded() {
-            earned
-        } else {
-            commission::clawback(earned, amount, refunded_amount)
-        };
+        let earnings = self.earnings(part, credit, !decision.held && !decision.rejected)?;
+        let amount = part.amount();
         let reported = self.facts.reported.get(&part.name);
         let misfits = reported.into_iter().flat_map(reported::misfits);
         Some(Conversion {
@@ -227,15 +211,15 @@ impl Thread<'_> {
             currency: part.currency,
             amount,
             tax: part.gross() - amount,
-            refunded_amount,
-            commission_currency,
-            earned,
-            clawed_back,
-            overriding: None,
-            hold_until: rule.due(occurred_at),
+            refunded_amount: part.refunded_amount(),
+            commission_currency: earnings.currency,
+            earned: earnings.earned,
+            clawed_back: earnings.clawed_back,
+            overriding: earnings.overriding,
+            hold_until: earnings.hold_until,
             customer_email: part.customer_email.and_then(shown_email),
             trail: decision.trail.into_iter().chain(misfits).collect(),
-            occurred_at,
+            occurred_at: part.occurred_at(),
         })
     }
 }

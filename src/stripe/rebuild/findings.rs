@@ -90,10 +90,10 @@ impl Findings {
                 (Some(left), Some(right)) => left.key().cmp(&right.key()),
             };
             rows += u64::from(order != Ordering::Greater);
-            match (&left, &mut right) {
+            match (&left, &right) {
                 (Some(left), Some(right)) if order == Ordering::Equal => self.two_sided(left, right),
                 (Some(left), _) if order == Ordering::Less => self.one_sided(left, true),
-                (_, Some(right)) => self.one_sided(&*right, false),
+                (_, Some(right)) => self.one_sided(right, false),
                 _ => {}
             }
             if order != Ordering::Greater {

@@ -9,7 +9,8 @@ use entity::{
     feed_counter,
     feed_event::{self, FeedKind},
     id::CodeId,
-    ledger_entry, link_total, redemption,
+    ledger_entry::{self, EntryKind},
+    link_total, redemption,
 };
 use rekomi::{
     clock::Clock,
@@ -104,28 +105,44 @@ async fn money(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     );
 }
 
-/// Each conversion's commission is the sum of its entries, each balance the sum of all; what is held has none.
+/// Each conversion's commission is the sum of its affiliate's entries, and nobody else has any but its recruiter; each
+/// balance is the sum of all. What is held, rejected or refunded has nothing.
 async fn ledger(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let entries = ledger_entry::Entity::find().all(db).await.unwrap();
-    let mut of_conversion: BTreeMap<(Uuid, Uuid), i64> = BTreeMap::new();
+    let mut commissions: BTreeMap<(Uuid, Uuid), i64> = BTreeMap::new();
+    let mut overrides: BTreeMap<Uuid, i64> = BTreeMap::new();
     let mut of_affiliate: BTreeMap<(Uuid, bool, String), i64> = BTreeMap::new();
     for entry in &entries {
-        let of = (entry.conversion_id.0, entry.affiliate_id.0);
-        *of_conversion.entry(of).or_default() += entry.amount;
+        let of_conversion = match entry.kind {
+            EntryKind::Commission | EntryKind::Clawback => commissions
+                .entry((entry.conversion_id.0, entry.affiliate_id.0))
+                .or_default(),
+            EntryKind::Override | EntryKind::OverrideClawback => overrides.entry(entry.conversion_id.0).or_default(),
+        };
+        *of_conversion += entry.amount;
         *of_affiliate
             .entry((entry.affiliate_id.0, entry.livemode, entry.currency.clone()))
             .or_default() += entry.amount;
     }
     for row in conversions {
-        let own = (row.id.0, row.affiliate_id.0);
-        let sum = of_conversion.get(&own).copied().unwrap_or(0);
+        let sum = commissions.remove(&(row.id.0, row.affiliate_id.0)).unwrap_or(0);
         assert_eq!(sum, row.commission, "the ledger of {}", row.id);
-        assert!(
-            !matches!(row.status, ConversionStatus::Held | ConversionStatus::Rejected) || sum == 0,
-            "{} is held",
-            row.id
+        let on_top = overrides.remove(&row.id.0).unwrap_or(0);
+        assert!(on_top >= 0, "the override of {}", row.id);
+        let nothing = matches!(
+            row.status,
+            ConversionStatus::Held | ConversionStatus::Rejected | ConversionStatus::Refunded
         );
+        assert!(!nothing || (sum, on_top) == (0, 0), "{} is {:?}", row.id, row.status);
     }
+    assert!(
+        commissions.values().all(|sum| *sum == 0),
+        "what is no one's: {commissions:?}"
+    );
+    assert!(
+        overrides.values().all(|sum| *sum == 0),
+        "what is no one's: {overrides:?}"
+    );
     of_affiliate.retain(|_, sum| *sum != 0);
     let balances = affiliate_balance::Entity::find().all(db).await.unwrap();
     let balances = balances.into_iter().filter(|row| row.amount != 0);

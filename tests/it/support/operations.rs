@@ -64,6 +64,7 @@ pub fn queries() -> Vec<Specimen> {
         "$event",
         "$link",
         "$click",
+        "$entry",
     ]
     .map(|id| specimen("Query", "node", json!({ "id": id })))
     .into();
@@ -103,6 +104,13 @@ pub fn queries() -> Vec<Specimen> {
         "from": "2020-01-01T00:00:00Z", "before": "2040-01-01T00:00:00Z",
     });
     all.extend(list("codeRedemptionStats", json!({ "filter": stats })));
+    // All there is of fifty entries is more than one query may ask for.
+    let entries = list(
+        "ledgerEntries",
+        json!({ "affiliateId": "$affiliate", "conversionId": "$conversion", "kind": ["COMMISSION", "CLAWBACK"] }),
+    );
+    let paged = |it: &Specimen| it.arguments.contains_key("first") || it.arguments.contains_key("last");
+    all.extend(entries.into_iter().filter(paged));
     all.extend(list("apiKeys", json!({})));
     let log = json!({
         "objectId": "$campaign", "actor": "$actor", "action": "campaign.created",
@@ -123,7 +131,7 @@ pub fn mutations() -> Vec<Specimen> {
     let campaign = json!({
         "name": "New", "landingUrl": "https://acme.example/", "commission": { "percent": "10" },
         "commissionDuration": "MONTHS", "commissionMonths": 3, "clickModel": "FIRST_CLICK", "cookieWindowDays": 30,
-        "holdDays": 10, "affiliatesCanManageCodes": true,
+        "holdDays": 10, "overridePercent": "25", "affiliatesCanManageCodes": true,
     });
     let mut flat = campaign.clone();
     flat["commission"] = json!({ "flat": { "minorUnits": 100, "currency": "USD" } });
@@ -136,6 +144,8 @@ pub fn mutations() -> Vec<Specimen> {
         "durationInMonths": 3, "maxRedemptionsPerCode": 5, "expiresAt": "2027-01-01T00:00:00Z",
         "overridesClickAttribution": true, "allowAffiliateSelfMint": true, "mintOnApproval": true, "affiliateId": "$affiliate",
     });
+    let rate =
+        |commission: Value| json!({ "affiliateId": "$affiliate", "campaignId": "$campaign", "commission": commission });
     let mut amount = coupon.clone();
     amount["discount"] = json!({ "amountOff": { "minorUnits": 100, "currency": "USD" } });
     vec![
@@ -145,7 +155,25 @@ pub fn mutations() -> Vec<Specimen> {
         mutation("updateCampaign", with_id(flat)),
         mutation(
             "createAffiliate",
-            json!({ "name": "New", "email": "$email", "campaignIds": ["$campaign"], "approve": true }),
+            json!({ "name": "New", "email": "$email", "campaignIds": ["$campaign"], "recruitedById": "$affiliate", "approve": true }),
+        ),
+        mutation(
+            "setAffiliateRecruiter",
+            json!({ "id": "$other_affiliate", "recruitedById": "$affiliate" }),
+        ),
+        mutation("setAffiliateRate", rate(json!({ "percent": "30" }))),
+        mutation(
+            "setAffiliateRate",
+            rate(json!({ "flat": { "minorUnits": 100, "currency": "USD" } })),
+        ),
+        mutation("rejectConversions", json!({ "ids": ["$conversion"], "reason": "bad" })),
+        mutation(
+            "approveConversions",
+            json!({ "ids": ["$conversion"], "reason": "good" }),
+        ),
+        mutation(
+            "reassignConversion",
+            json!({ "id": "$conversion", "affiliateId": "$other_affiliate", "reason": "hers" }),
         ),
         mutation(
             "updateAffiliateStatus",

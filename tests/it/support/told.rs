@@ -10,6 +10,10 @@ const CONVERSIONS: &str = "{ conversions(first: 100) { nodes {
     affiliate { name } attributionTrail { rule outcome detail }
 } } }";
 
+const LEDGER: &str = "{ ledgerEntries(first: 100) { nodes {
+    kind amount { minorUnits currency } availableAt affiliate { name }
+} } }";
+
 const STATS: &str = "{ codeRedemptionStats(first: 100) { nodes {
     code { code } redemptions refundedRedemptions renewals lastRedeemedAt
     revenue { minorUnits currency } refunded { minorUnits currency } commission { minorUnits currency }
@@ -29,6 +33,12 @@ impl Caller {
     /// The same, one line each: `RENEWAL PENDING sarah SARAH20 5000 USD, commission 1000`.
     pub async fn told(&self) -> Vec<String> {
         self.conversions().await.iter().map(line).collect()
+    }
+
+    /// The entries of the ledger that the caller sees, oldest first: `sarah COMMISSION 800 USD due 2026-12-01`.
+    pub async fn ledger(&self) -> Vec<String> {
+        let data = self.query(LEDGER).await;
+        nodes(&data["ledgerEntries"]).iter().map(entry).collect()
     }
 
     /// Figures per code: `SARAH20 1 redeemed, 0 refunded, 2 renewals, 14000 USD, back 0, commission 2800 USD`.
@@ -80,13 +90,26 @@ fn units(money: &Value) -> i64 {
     money["minorUnits"].as_i64().unwrap()
 }
 
+fn first_name(affiliate: &Value) -> String {
+    let name = text(&affiliate["name"]).split(' ').next();
+    name.unwrap_or_default().to_lowercase()
+}
+
+fn entry(entry: &Value) -> String {
+    let (amount, due) = (&entry["amount"], text(&entry["availableAt"]));
+    format!(
+        "{} {} {} {} due {}",
+        first_name(&entry["affiliate"]),
+        text(&entry["kind"]),
+        units(amount),
+        text(&amount["currency"]),
+        &due[..10]
+    )
+}
+
 /// The figures that are not nothing.
 pub fn line(conversion: &Value) -> String {
-    let name = text(&conversion["affiliate"]["name"])
-        .split(' ')
-        .next()
-        .unwrap_or_default()
-        .to_lowercase();
+    let name = first_name(&conversion["affiliate"]);
     let (amount, commission) = (&conversion["amount"], &conversion["commission"]);
     let mut line = format!(
         "{} {} {name} {} {} {}",

@@ -158,8 +158,11 @@ async fn sold(owner: &Caller, code: &str) -> World {
         ))
         .await;
     let conversion = cast::id(&data["conversions"]["nodes"][0]);
+    let entries = format!("{{ ledgerEntries(conversionId: \"{conversion}\") {{ nodes {{ id }} }} }}");
+    let entry = cast::id(&owner.query(&entries).await["ledgerEntries"]["nodes"][0]);
     world([
         ("conversion", &conversion),
+        ("entry", &entry),
         ("feed", data["feedCursor"].as_str().unwrap()),
     ])
 }
@@ -201,6 +204,7 @@ async fn cursors(caller: &Caller) -> World {
         "clicks",
         "conversions",
         "codeRedemptionStats",
+        "ledgerEntries",
         "apiKeys",
         "auditLog",
         "stripeEvents",
