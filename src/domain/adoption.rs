@@ -15,8 +15,8 @@ use entity::{
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::{
-    Domain, affiliates, audit, campaigns, code_text, coupon_rules, coupon_terms::MAX_NAME, drift::AtStripe, plans, taken,
-    tenancy,
+    Domain, affiliates, audit, campaigns, code_text, coupon_rules, coupon_terms::MAX_NAME, drift::AtStripe, plans,
+    taken, tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},

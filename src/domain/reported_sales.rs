@@ -14,7 +14,7 @@ use super::{
     feed::FeedName,
     reported_input::Figures,
     reported_names::Named,
-    reports::{ReportedSoFar, Report, ReportedRefund, ReportedSale},
+    reports::{Report, ReportedRefund, ReportedSale, ReportedSoFar},
     sale_log, tenancy,
 };
 use crate::{

@@ -214,7 +214,7 @@ fn every_shape_tells_the_same_life() {
     ];
     assert_eq!(stand, expected);
     // Bob's 1200 off 4000 are more than sarah's 1000 off 5000.
-    assert!(first.0.iter().all(|it| it.2.as_deref() == Some("BOB30")), "{first:?}");
+    assert!(first.0.iter().all(|it| it.2 == "BOB30"), "{first:?}");
     for other in told {
         assert_eq!(other, first);
     }

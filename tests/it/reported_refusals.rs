@@ -77,8 +77,8 @@ both! {
         let stage = app.stage().await;
         let globex = cast::set_stage(&app.globex_owner(), CampaignSpec::default(), CouponSpec::default()).await;
         app.globex_owner().mint(&globex.coupon, &globex.sarah, "GLOBEX20").await;
-        let (theirs, unknown) = (app.click(&app.globex, &globex.sarah, &globex.campaign).await, "clk_01900000000070008000000000000007");
-        let slug = app.slug(&app.globex, &globex.sarah, &globex.campaign).await;
+        let (theirs, unknown) = (app.new_click(&app.globex, &globex.sarah, &globex.campaign).await, "clk_01900000000070008000000000000007");
+        let slug = app.slug(&globex.sarah, &globex.campaign).await;
         let before = app.everything().await;
         for (field, values) in [
             ("clickId", vec![theirs.as_str(), unknown, "clk_1", "", stage.sarah.as_str()]),
@@ -102,8 +102,8 @@ both! {
         let stage = app.stage().await;
         let other = app.max().campaign(CampaignSpec::default()).await;
         let zoe = app.max().new_affiliate("Zoe", &[&other]).await;
-        let slug = app.slug(&app.acme, &stage.bob, &stage.campaign).await;
-        let click = app.click(&app.acme, &stage.bob, &stage.campaign).await;
+        let slug = app.slug(&stage.bob, &stage.campaign).await;
+        let click = app.new_click(&app.acme, &stage.bob, &stage.campaign).await;
         let before = app.everything().await;
         for (by, field) in [
             (json!({ "linkSlug": slug, "affiliateId": stage.sarah }), "linkSlug"),

@@ -51,8 +51,8 @@ both! {
         let stage = app.stage().await;
         let max = app.max();
         max.make("renameAffiliateCode", "affiliateCode", "id", json!({ "id": stage.code, "code": "SARAH-NEW" })).await;
-        let slug = app.slug(&app.acme, &stage.bob, &stage.campaign).await;
-        let click = app.click(&app.acme, &stage.bob, &stage.campaign).await;
+        let slug = app.slug(&stage.bob, &stage.campaign).await;
+        let click = app.new_click(&app.acme, &stage.bob, &stage.campaign).await;
         for (name, by, source) in [
             ("affiliate", json!({ "affiliateId": stage.bob }), "S2S"),
             ("link", json!({ "linkSlug": slug.to_uppercase() }), "S2S"),
@@ -73,7 +73,7 @@ both! {
 
     async fn the_same_report_again_answers_with_what_is_there(app: &TestApp) {
         let stage = app.stage().await;
-        let click = app.click(&app.acme, &stage.sarah, &stage.campaign).await;
+        let click = app.new_click(&app.acme, &stage.sarah, &stage.campaign).await;
         let max = app.max();
         let sale = reported("order-1", json!({
             "affiliateId": stage.sarah, "clickId": click, "code": "SARAH20", "customerEmail": "Jane@customers.example",
@@ -113,7 +113,7 @@ both! {
     async fn another_sale_under_the_same_name_is_taken(app: &TestApp) {
         let stage = app.stage().await;
         let max = app.max();
-        let click = app.click(&app.acme, &stage.sarah, &stage.campaign).await;
+        let click = app.new_click(&app.acme, &stage.sarah, &stage.campaign).await;
         let sale = reported("order-1", json!({ "affiliateId": stage.sarah, "customerEmail": "jane@customers.example" }));
         record(&max, sale.clone()).await;
         let before = app.everything().await;
@@ -127,7 +127,7 @@ both! {
             ("affiliateId", json!(stage.bob)),
             ("code", json!("SARAH20")),
             ("clickId", json!(click)),
-            ("linkSlug", json!(app.slug(&app.acme, &stage.sarah, &stage.campaign).await)),
+            ("linkSlug", json!(app.slug(&stage.sarah, &stage.campaign).await)),
         ] {
             let mut other = sale.clone();
             other[field] = value;
@@ -172,7 +172,7 @@ both! {
         let max = app.max();
         let shared = json!({ "campaignId": stage.campaign, "couponId": stage.coupon, "code": "EVERYONE" });
         max.make("setCampaignCode", "campaign", "id", shared).await;
-        let click = app.click(&app.acme, &stage.sarah, &stage.campaign).await;
+        let click = app.new_click(&app.acme, &stage.sarah, &stage.campaign).await;
         app.pass(TimeDelta::days(61));
         let max = app.max();
         let before = app.everything().await;

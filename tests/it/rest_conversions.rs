@@ -100,7 +100,7 @@ both! {
         let stage = app.stage().await;
         let tester = app.caller(app.token(Role::Owner, None, Some(Mode::Test)));
         let made = tester.mutate("createApiKey", "key", json!({ "name": "x", "scopes": ["CONVERSIONS_WRITE"] })).await;
-        let click = app.click(&app.acme, &stage.sarah, &stage.campaign).await;
+        let click = app.new_click(&app.acme, &stage.sarah, &stage.campaign).await;
         let sale = reported("order-1", json!({ "clickId": click }));
         let (status, conversion) = post(app, SALES, made["key"].as_str().unwrap(), sale).await;
         assert_eq!(

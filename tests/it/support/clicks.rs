@@ -3,66 +3,88 @@
 use chrono::{DateTime, Utc};
 use entity::{
     affiliate_link, click,
-    id::{AffiliateId, CampaignId, ClickId, CodeId, LinkId},
+    id::{AffiliateId, BrandId, CampaignId, ClickId, CodeId, LinkId},
     sale_report, taken_code,
 };
-use rekomi::domain::{
-    feed::FeedName,
-    reports::{Decision, Report, ReportedCode, ReportedSale, Verdict},
+use rekomi::{
+    clicks,
+    domain::{
+        feed::FeedName,
+        reports::{Decision, Report, ReportedCode, ReportedSale, Verdict},
+    },
 };
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::TestApp;
+use super::{TestApp, app::Brand};
+
+/// A sale of 49.00 USD, as a brand's server reports it; with more fields, or others.
+pub fn reported(external_id: &str, more: Value) -> Value {
+    let mut sale = json!({ "externalId": external_id, "amount": { "minorUnits": 4900, "currency": "USD" } });
+    for (name, value) in more.as_object().unwrap() {
+        sale[name] = value.clone();
+    }
+    sale
+}
 
 impl TestApp {
-    /// An affiliate's link in a campaign.
-    pub async fn link(&self, affiliate: &str, campaign: &str) -> LinkId {
+    async fn link_row(&self, affiliate: &str, campaign: &str) -> affiliate_link::Model {
         let (affiliate, campaign): (AffiliateId, CampaignId) = (affiliate.parse().unwrap(), campaign.parse().unwrap());
         let links = affiliate_link::Entity::find()
             .filter(affiliate_link::Column::AffiliateId.eq(affiliate))
             .filter(affiliate_link::Column::CampaignId.eq(campaign));
-        if let Some(link) = links.one(self.db()).await.unwrap() {
-            return link.id;
-        }
-        let link = affiliate_link::Model {
-            id: LinkId(self.clock.new_id()),
-            brand_id: self.acme.id,
-            affiliate_id: affiliate,
-            campaign_id: campaign,
-            slug: self.clock.new_id().simple().to_string(),
-            created_at: self.now(),
-        };
-        self.insert::<affiliate_link::Entity>(link.clone()).await;
-        link.id
+        links.one(self.db()).await.unwrap().unwrap()
     }
 
-    /// A click on it by a visitor, at some second.
+    /// An affiliate's link in a campaign.
+    pub async fn link(&self, affiliate: &str, campaign: &str) -> LinkId {
+        self.link_row(affiliate, campaign).await.id
+    }
+
+    /// What `/r/…` ends with.
+    pub async fn slug(&self, affiliate: &str, campaign: &str) -> String {
+        self.link_row(affiliate, campaign).await.slug
+    }
+
+    /// A click of Acme's on an affiliate's link by a visitor, at some second.
     pub async fn click(&self, affiliate: &str, campaign: &str, visitor: u128, at: i64) -> ClickId {
+        self.record(self.acme.id, affiliate, campaign, Uuid::from_u128(visitor), second(at))
+            .await
+    }
+
+    /// Somebody new follows an affiliate's link, now.
+    pub async fn new_click(&self, brand: &Brand, affiliate: &str, campaign: &str) -> String {
+        let visitor = self.clock.new_id();
+        self.record(brand.id, affiliate, campaign, visitor, self.now())
+            .await
+            .to_string()
+    }
+
+    async fn record(
+        &self,
+        brand: BrandId,
+        affiliate: &str,
+        campaign: &str,
+        visitor: Uuid,
+        at: DateTime<Utc>,
+    ) -> ClickId {
         let click = click::Model {
             id: ClickId(self.clock.new_id()),
-            brand_id: self.acme.id,
+            brand_id: brand,
             link_id: self.link(affiliate, campaign).await,
             affiliate_id: affiliate.parse().unwrap(),
             campaign_id: campaign.parse().unwrap(),
-            visitor: Uuid::from_u128(visitor),
+            visitor,
             address_hash: None,
-            clicked_at: second(at),
+            clicked_at: at,
         };
-        self.insert::<click::Entity>(click.clone()).await;
-        click.id
-    }
-
-    async fn insert<E>(&self, row: E::Model)
-    where
-        E: EntityTrait,
-        E::Model: IntoActiveModel<E::ActiveModel>,
-        E::ActiveModel: Send,
-    {
-        let txn = self.instance.app.db.begin().await.unwrap();
-        let insert = E::insert(row.into_active_model());
-        insert.exec_without_returning(&txn).await.unwrap();
-        txn.commit().await.unwrap();
+        let id = click.id;
+        let (way, recorder) = clicks::clicks(self.instance.app.db.clone());
+        way.record(click);
+        drop(way);
+        recorder.run().await;
+        id
     }
 
     /// A sale of 50.00 USD, now, that Acme's server knows by a name; to be reported.

@@ -13,7 +13,6 @@ pub mod history;
 pub mod instance;
 pub mod issuer;
 pub mod leaks;
-pub mod led;
 pub mod listening;
 pub mod mortal;
 pub mod operations;
@@ -34,8 +33,8 @@ use std::time::Duration;
 
 pub use app::{Brand, TestApp};
 pub use cast::{CampaignSpec, CouponSpec, Stage};
+pub use clicks::reported;
 pub use client::{Caller, mistake};
-pub use led::reported;
 pub use rekomi::standin::{Failure, Fault, FaultKind, Paid, Promo, SaleBuilder, Shape};
 pub use serde_json::{Value, json};
 

@@ -45,8 +45,8 @@ impl TestApp {
             ("bulk_text", &format!("BULK-{}", text(name))),
             ("email", &format!("{name}@new.example")),
             ("external", &format!("order-{name}")),
-            ("slug", &self.slug(brand, &affiliate, &campaign).await),
-            ("click", &self.click(brand, &affiliate, &campaign).await),
+            ("slug", &self.slug(&affiliate, &campaign).await),
+            ("click", &self.new_click(brand, &affiliate, &campaign).await),
         ]);
         world.extend(sold(&owner, &code).await);
         world.extend(kept(&owner).await);
@@ -133,8 +133,8 @@ impl TestApp {
             ("coupon", &coupon),
             ("code", &code),
             ("text", &text(name)),
-            ("slug", &self.slug(&self.acme, &affiliate, &campaign).await),
-            ("click", &self.click(&self.acme, &affiliate, &campaign).await),
+            ("slug", &self.slug(&affiliate, &campaign).await),
+            ("click", &self.new_click(&self.acme, &affiliate, &campaign).await),
         ]);
         world.extend(sold(&owner, &code).await);
         world.extend(self.followed(&owner, &affiliate).await);
