@@ -52,7 +52,7 @@ both! {
             let sale = app.sale().client_reference_id(&one).build_one_off();
             sale.sync(&app.acme.stripe);
             app.deliver(&sale.sold(shape)).await;
-            assert_eq!(told(app).await.pop().unwrap(), [one.clone()], "{shape:?}");
+            assert_eq!(told(app).await.pop().unwrap(), std::slice::from_ref(&one), "{shape:?}");
             let sale = app.sale().metadata("rekomi_click_id", &two).client_reference_id(&one).build();
             sale.sync(&app.acme.stripe);
             app.deliver(&sale.start(shape)).await;
