@@ -13,7 +13,7 @@ const MAX_COMPLEXITY: usize = 30_000;
 const MAX_ALIASES: usize = 100;
 
 pub fn build() -> RekomiSchema {
-    Schema::build(Query, Mutation::default(), Subscriptions)
+    Schema::build(Query::default(), Mutation::default(), Subscriptions)
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .limit_aliases(MAX_ALIASES)

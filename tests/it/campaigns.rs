@@ -144,9 +144,12 @@ both! {
         assert_eq!(app.everything().await, before);
     }
 
-    async fn an_update_changes_what_is_given_and_appends_a_rule_only_when_the_commission_changes(app: &TestApp) {
+    async fn an_update_changes_what_is_given_and_appends_a_rule_only_when_one_changes(app: &TestApp) {
         let id = app.max().campaign(CampaignSpec::default()).await;
-        let change = json!({ "id": id, "name": "Autumn", "affiliatesCanManageCodes": false, "cookieWindowDays": 7, "clickModel": "FIRST_CLICK" });
+        let change = json!({ "id": id, "name": "Autumn", "affiliatesCanManageCodes": false });
+        app.max().make("updateCampaign", "campaign", "id", change).await;
+        assert_eq!(app.count::<campaign_rule::Entity>().await, 1);
+        let change = json!({ "id": id, "cookieWindowDays": 7, "clickModel": "FIRST_CLICK" });
         let changed = app.max().make("updateCampaign", "campaign", FIELDS, change).await;
         assert_eq!(
             changed,
@@ -156,7 +159,7 @@ both! {
                 "clickModel": "FIRST_CLICK", "cookieWindowDays": 7, "holdDays": 30,
             })
         );
-        assert_eq!(app.count::<campaign_rule::Entity>().await, 1);
+        assert_eq!(app.count::<campaign_rule::Entity>().await, 2);
         app.pass(TimeDelta::seconds(1));
         let change = json!({ "id": id, "commission": { "percent": "12.50" }, "commissionDuration": "MONTHS", "commissionMonths": 6 });
         let changed = app
@@ -172,7 +175,7 @@ both! {
             changed,
             json!({ "commissionPercent": "12.5", "commissionMonths": 6, "holdDays": 30 })
         );
-        assert_eq!(app.count::<campaign_rule::Entity>().await, 2);
+        assert_eq!(app.count::<campaign_rule::Entity>().await, 3);
         // Leaving MONTHS drops the number of months.
         app.pass(TimeDelta::seconds(1));
         let change = json!({ "id": id, "commissionDuration": "LIFETIME" });

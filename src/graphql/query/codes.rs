@@ -1,0 +1,93 @@
+//! Codes, what holds for them, and their figures.
+
+use async_graphql::{Context, ID, Object};
+
+use super::{
+    super::{
+        code_settings::CodeSettings,
+        codes::AffiliateCode,
+        connection::{self, List, Total, list},
+        context::May,
+        errors::graphql_error,
+        scalars::filter_id,
+        stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
+    },
+    parts,
+};
+use crate::{
+    auth::Operation,
+    domain::{
+        self, code_settings,
+        codes::{self, CodeFilter},
+        page::Place,
+    },
+};
+
+#[derive(Default)]
+pub struct CodeQueries;
+
+#[Object]
+impl CodeQueries {
+    /// The codes that you may see, oldest first; deleted ones are left out.
+    #[graphql(
+        guard = "May(Operation::ReadCodes)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn affiliate_codes(
+        &self,
+        ctx: &Context<'_>,
+        affiliate_id: Option<ID>,
+        coupon_id: Option<ID>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<AffiliateCode>> {
+        let (domain, requester) = parts(ctx)?;
+        let filter = CodeFilter {
+            affiliate_id: filter_id(affiliate_id.as_ref()),
+            coupon_id: filter_id(coupon_id.as_ref()),
+            ..CodeFilter::default()
+        };
+        let args = connection::args(first, after, last, before);
+        let page = codes::list(domain, &requester.actor, &filter, &args).await;
+        let node = |row| AffiliateCode::new(row, &requester.loaders);
+        list(page, Total::Codes(filter), |row| Place::of(row.id.0), node)
+    }
+
+    /// What holds for the codes that affiliates mint themselves. For all who read codes.
+    #[graphql(guard = "May(Operation::ReadCodes)")]
+    async fn code_settings(&self, ctx: &Context<'_>) -> async_graphql::Result<CodeSettings> {
+        let (domain, requester) = parts(ctx)?;
+        let settings = code_settings::get(domain, &requester.actor).await;
+        settings.map(CodeSettings::from).map_err(graphql_error)
+    }
+
+    /// Figures per code, those never used included, oldest code first. A deleted code is there where it has figures in the
+    /// range, so that the sums are whole.
+    #[graphql(
+        guard = "May(Operation::ReadStats)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
+    async fn code_redemption_stats(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<CodeRedemptionStatsFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<List<CodeRedemptionStats>> {
+        let (domain, requester) = parts(ctx)?;
+        let (filter, period) = filter.unwrap_or_default().decode();
+        let args = connection::args(first, after, last, before);
+        let page = domain::stats::list(domain, &requester.actor, &filter, period, &args).await;
+        let node = |stats| CodeRedemptionStats {
+            stats,
+            loaders: requester.loaders.clone(),
+        };
+        let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);
+        list(page, Total::Stats(filter, period), place, node)
+    }
+}
