@@ -5,7 +5,7 @@ use rekomi::stripe::{
     projection::{self, Conversion, Evidence},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Lived,
@@ -67,12 +67,13 @@ impl Telling {
 }
 
 fn answer(request: &Request, answers: &Answers) -> Facts {
-    // Stripe's answer is the same whenever the event came.
-    let asked = match request {
-        Request::Dispute(id, _) => Request::Dispute(id.clone(), 0),
-        other => other.clone(),
+    let found = match request {
+        // Stripe's answer is the same whenever the event came.
+        Request::Dispute(id, _) => answers[&Request::Dispute(id.clone(), 0)].clone(),
+        Request::Customer(id, _) => json!({ "id": id, "object": "customer", "metadata": {} }),
+        other => answers[other].clone(),
     };
-    read_object(request, &answers[&asked]).unwrap()
+    read_object(request, &found).unwrap()
 }
 
 /// A line for each conversion and each redemption that is projected, sorted.
