@@ -79,7 +79,7 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetCampaignCode) -> Resu
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
         && setting.take_back(domain, actor, operation, &refusal).await?
     {
-        return Err(rejected(&refusal));
+        return Err(rejected(&refusal, "couponId"));
     }
     Ok(campaign)
 }
@@ -115,7 +115,7 @@ async fn switch_on_again(
         let entry = entry.with("reason", refusal.message.clone());
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;
-        return Err(rejected(&refusal));
+        return Err(rejected(&refusal, "couponId"));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Attempt, Domain, Refusal, audit, code_settings,
-    codes::{checked, creation, find, is_taken},
+    codes::{checked, creation, find, is_taken, rejected},
     drift::{CodeDrift, Standing},
     first_try, follows,
     minting::{self, Minter},
@@ -94,7 +94,7 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
         && renaming.take_back(domain, actor, operation, &refusal).await?
     {
-        return Err(Error::user(UserErrorCode::StripeRejected, &["code"], refusal.message));
+        return Err(rejected(&refusal, "id"));
     }
     let code = find(domain, scope, id).await?;
     code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
