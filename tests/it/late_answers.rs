@@ -7,6 +7,8 @@ use chrono::TimeDelta;
 use rekomi::standin::Failure;
 
 use crate::{
+    deleting::delete,
+    drift::{self, standing},
     renaming::{live, look, outage, rename, settled, switch, to},
     support::*,
 };
@@ -202,6 +204,27 @@ both! {
         app.standin.fault(Fault::new(FaultKind::Fail(missing)).on_path("/v1/promotion_codes/"));
         switch(app, "deactivateAffiliateCode", &stage.code).await;
         assert_eq!(look(app, &stage.code).await["stripeSync"]["status"], "SYNCED");
+    }
+
+    async fn what_stripe_does_not_have_is_not_shown_as_on_there(app: &TestApp) {
+        let stage = app.stage().await;
+        let bob = app.max().mint(&stage.coupon, &stage.bob, "BOB20").await;
+        let other = app.max().mint(&stage.coupon, &stage.bob, "BOB-2").await;
+        let missing = || {
+            let message = "No such promotion code".to_owned();
+            let failure = Failure { status: 404, message, code: Some("resource_missing"), ..Failure::default() };
+            app.standin.fault(Fault::new(FaultKind::Fail(failure)).on_path("/v1/promotion_codes/"));
+        };
+        missing();
+        switch(app, "deactivateAffiliateCode", &stage.code).await;
+        assert_eq!(drift::code(app, &stage.code).await, standing("INACTIVE", Some("DEACTIVATED"), None));
+        missing();
+        delete(app, &bob).await;
+        assert_eq!(drift::code(app, &bob).await, standing("INACTIVE", Some("DELETED"), None));
+        // Nothing was told of that.
+        app.acme.stripe.delete_coupon(&stage.coupon, Shape::Endive).unwrap();
+        app.max().mutate("deleteCampaignCoupon", "deletedId", json!({ "id": stage.coupon })).await;
+        assert_eq!(drift::code(app, &other).await, standing("INACTIVE", Some("COUPON_DELETED"), None));
     }
 
     async fn a_caller_sees_a_renamed_code_with_nothing_owed(app: &TestApp) {
