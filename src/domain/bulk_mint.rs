@@ -168,7 +168,7 @@ impl Bulk<'_> {
             if !new_code::take_back(self.domain, self.actor, &minted, &refusal).await? {
                 break;
             }
-            row.refuse(rejected(&refusal))?;
+            row.refuse(rejected(&refusal, "couponId"))?;
             if row.text.is_none() && new_code::goes_on(&refusal, refusals, deadline) {
                 row.end = End::Open;
                 self.insert(&mut [&mut *row]).await?;

@@ -65,6 +65,7 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetCampaignCode) -> Resu
     if !taken::take_in_txn(&txn, &domain.clock, scope, &text, id).await? {
         return Err(is_taken(&text));
     }
+    let uses = taken::uses(&txn, id).await?;
     let after = write_in_txn(domain, &txn, before.as_ref(), id, &coupon, text).await?;
     let call = creation(&after, &coupon);
     let operation = owed::owe_in_txn(&txn, domain, scope, &call, connected).await?;
@@ -74,12 +75,17 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetCampaignCode) -> Resu
     };
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    let setting = Setting { before, after, had };
+    let setting = Setting {
+        before,
+        after,
+        had,
+        uses,
+    };
     if connected
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
         && setting.take_back(domain, actor, operation, &refusal).await?
     {
-        return Err(rejected(&refusal));
+        return Err(rejected(&refusal, "couponId"));
     }
     Ok(campaign)
 }
@@ -115,7 +121,7 @@ async fn switch_on_again(
         let entry = entry.with("reason", refusal.message.clone());
         audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
         txn.commit().await?;
-        return Err(rejected(&refusal));
+        return Err(rejected(&refusal, "couponId"));
     }
     Ok(())
 }
@@ -266,15 +272,25 @@ struct Setting {
     after: campaign_code::Model,
     /// Whether the text was the campaign's already, from an earlier time.
     had: bool,
+    /// How often the code had been redeemed.
+    uses: i64,
 }
 
 impl Setting {
     /// Undoes what Stripe refused, unless the campaign's code was changed once more meanwhile. `false` where a worker has the
-    /// operation by now.
+    /// operation by now, or is to have it, since the code has been redeemed: the text stays taken.
     async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<bool> {
-        let Self { before, after, had } = self;
+        let Self {
+            before,
+            after,
+            had,
+            uses,
+        } = self;
         let (scope, id) = (&actor.scope, after.id);
         let txn = domain.db.begin().await?;
+        if taken::uses(&txn, id).await? != uses {
+            return first_try::give_up(domain, txn, operation).await;
+        }
         if !first_try::take_back_in_txn(&txn, operation).await? {
             return Ok(false);
         }

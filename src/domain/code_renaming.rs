@@ -4,18 +4,13 @@
 //! and only then the old one is switched off (`stripe/operations`). At each moment one of them can be redeemed, or both.
 //! A row's `stripe_id` is that of the newest promotion code that Stripe has, whatever the row is called.
 
-use entity::{
-    code,
-    code_total::{self, ALL_TIME},
-    coupon,
-    id::CodeId,
-};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
+use entity::{code, coupon, id::CodeId};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, Set};
 use uuid::Uuid;
 
 use super::{
     Attempt, Domain, Refusal, audit, code_settings,
-    codes::{checked, creation, find, is_taken},
+    codes::{checked, creation, find, is_taken, rejected},
     drift::{CodeDrift, Standing},
     first_try, follows,
     minting::{self, Minter},
@@ -76,6 +71,7 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
         return Err(is_taken(&text));
     }
     let left = redemptions_left(&txn, &coupon, id).await?;
+    let uses = taken::uses(&txn, id).await?;
     // What somebody switched off at Stripe is not switched on by another text.
     let off_there = Standing::from(&before).drift() == Some(CodeDrift::OffAtStripe) && !owed::is_owed(&txn, id).await?;
     let mut change: code::ActiveModel = before.clone().into();
@@ -89,12 +85,17 @@ pub async fn rename(domain: &Domain, actor: &Actor, id: CodeId, text: &str) -> R
     let entry = audit::Entry::changed("code.renamed", id, &before, &after)?;
     audit::record_in_txn(&txn, &domain.clock, actor, entry).await?;
     txn.commit().await?;
-    let renaming = Renaming { before, after, had };
+    let renaming = Renaming {
+        before,
+        after,
+        had,
+        uses,
+    };
     if connected
         && let Attempt::Refused(refusal) = domain.outbox.attempt(operation).await
         && renaming.take_back(domain, actor, operation, &refusal).await?
     {
-        return Err(Error::user(UserErrorCode::StripeRejected, &["code"], refusal.message));
+        return Err(rejected(&refusal, "id"));
     }
     let code = find(domain, scope, id).await?;
     code.ok_or_else(|| Error::Internal(format!("the code {id} is gone")))
@@ -135,8 +136,7 @@ pub(super) async fn redemptions_left(
     let Some(most) = coupon.max_redemptions_per_code else {
         return Ok(None);
     };
-    let total = code_total::Entity::find_by_id((id, ALL_TIME)).one(db).await?;
-    let used = total.map_or(0, |total| total.redemptions + total.refunded_redemptions);
+    let used = taken::uses(db, id).await?;
     match i32::try_from(i64::from(most) - used) {
         Ok(left) if left > 0 => Ok(Some(left)),
         _ => {
@@ -152,15 +152,25 @@ struct Renaming {
     after: code::Model,
     /// Whether the new text was the code's already, from an earlier time.
     had: bool,
+    /// How often the code had been redeemed.
+    uses: i64,
 }
 
 impl Renaming {
     /// Undoes what Stripe refused, unless the code was renamed once more meanwhile: then the next one decides. `false`
-    /// where a worker has the operation by now.
+    /// where a worker has the operation by now, or is to have it, since the code has sold something: the text stays taken.
     async fn take_back(self, domain: &Domain, actor: &Actor, operation: Uuid, refusal: &Refusal) -> Result<bool> {
-        let Self { before, after, had } = self;
+        let Self {
+            before,
+            after,
+            had,
+            uses,
+        } = self;
         let (scope, id) = (&actor.scope, after.id);
         let txn = domain.db.begin().await?;
+        if taken::uses(&txn, id).await? != uses {
+            return first_try::give_up(domain, txn, operation).await;
+        }
         if !first_try::take_back_in_txn(&txn, operation).await? {
             return Ok(false);
         }

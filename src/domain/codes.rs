@@ -122,7 +122,7 @@ pub async fn mint(domain: &Domain, actor: &Actor, input: MintCode) -> Result<cod
             && new_code::take_back(domain, actor, &minted, &refusal).await?
         {
             if given.is_some() || !new_code::goes_on(&refusal, refusals, deadline) {
-                return Err(rejected(&refusal));
+                return Err(rejected(&refusal, "couponId"));
             }
             refusals += 1;
             number = at + 1;
@@ -198,12 +198,13 @@ pub(super) fn creation(code: &code::Model, max_redemptions: Option<i32>) -> Call
     }
 }
 
-/// Stripe's refusal, on the field of ours that it is about: what a code has of its coupon's is the coupon's.
-pub(super) fn rejected(refusal: &Refusal) -> Error {
+/// Stripe's refusal, on the field of ours that it is about: what a code has of its coupon's is on the one that says which.
+pub(super) fn rejected(refusal: &Refusal, coupon: &'static str) -> Error {
     let param = refusal.param.as_deref().unwrap_or_default();
+    let coupon = [coupon];
     let field: &[&'static str] = match param.split('[').next() {
         Some("code") => &["code"],
-        Some("promotion" | "coupon" | "max_redemptions" | "expires_at") => &["couponId"],
+        Some("promotion" | "coupon" | "max_redemptions" | "expires_at") => &coupon,
         _ if refusal.message.contains("already exists") => &["code"],
         _ => &[],
     };

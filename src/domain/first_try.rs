@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::stripe_operation::{self, OperationStatus};
-use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, sea_query::LockType};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, QuerySelect, sea_query::LockType};
 use uuid::Uuid;
 
 use super::{Domain, Refusal, owed};
@@ -38,6 +38,17 @@ pub(super) async fn take_back_in_txn(txn: &impl ConnectionTrait, operation: Uuid
         stripe_operation::Entity::delete_by_id(operation).exec(txn).await?;
     }
     Ok(held)
+}
+
+/// Leaves an operation to the workers though Stripe has refused it, as what it was to change cannot be undone without a
+/// trace any more: it ends as it does where nobody waits. Always `false`, as nothing is taken back.
+pub(super) async fn give_up(domain: &Domain, txn: DatabaseTransaction, operation: Uuid) -> Result<bool> {
+    let held = is_held_in_txn(&txn, operation).await?;
+    txn.rollback().await?;
+    if held {
+        owed::leave_to_worker(domain, vec![operation]).await?;
+    }
+    Ok(false)
 }
 
 /// Records that Stripe refused an operation whose change stays: the reason is shown, nothing is undone.

@@ -121,8 +121,8 @@ pub(super) async fn insert_generated_in_txn(
     Ok(None)
 }
 
-/// Takes back a code that Stripe refused; whether it did. What somebody has changed since stays, and so does what a worker
-/// has by now: that ends as it does where nobody waits.
+/// Takes back a code that Stripe refused; whether it did. What somebody has changed since stays, what has sold something
+/// (Stripe has the text from elsewhere) and what a worker has by now: that ends as it does where nobody waits.
 pub(super) async fn take_back(domain: &Domain, actor: &Actor, minted: &Minted, refusal: &Refusal) -> Result<bool> {
     let (id, operation) = (minted.code.id, minted.operation);
     let txn = domain.db.begin().await?;
@@ -130,10 +130,9 @@ pub(super) async fn take_back(domain: &Domain, actor: &Actor, minted: &Minted, r
         return Ok(false);
     }
     let row = code::Entity::find_by_id(id).lock(LockType::Update).one(&txn).await?;
-    if row.as_ref() != Some(&minted.code) || follows::anything(&txn, id, operation).await? {
-        txn.rollback().await?;
-        owed::leave_to_worker(domain, vec![operation]).await?;
-        return Ok(false);
+    let changed = row.as_ref() != Some(&minted.code) || follows::anything(&txn, id, operation).await?;
+    if changed || taken::uses(&txn, id).await? > 0 {
+        return first_try::give_up(domain, txn, operation).await;
     }
     stripe_operation::Entity::delete_by_id(operation).exec(&txn).await?;
     taken::release_in_txn(&txn, id).await?;

@@ -251,10 +251,13 @@ pub fn sync(operations: &[stripe_operation::Model]) -> Sync {
     let unmade = creation
         .filter(|operation| operation.status == OperationStatus::Failed)
         .filter(|_| !operations.iter().any(made));
-    // That an older promotion code has ended says nothing of the one that is wanted.
-    let speaks = |operation: &&stripe_operation::Model| {
-        operation.status != OperationStatus::Done || !operation.params.starts_with(RETIRES)
+    // That an older promotion code has ended says nothing of the one that is wanted, however often it was tried.
+    let ended = |operation: &stripe_operation::Model| {
+        let done = |other: &stripe_operation::Model| other.status == OperationStatus::Done;
+        let same = |other: &&stripe_operation::Model| other.params == operation.params && other.id >= operation.id;
+        operation.params.starts_with(RETIRES) && operations.iter().filter(same).any(done)
     };
+    let speaks = |operation: &&stripe_operation::Model| !ended(operation);
     let last = unmade.or_else(|| operations.iter().filter(speaks).max_by_key(|operation| operation.id));
     let owed = operations
         .iter()

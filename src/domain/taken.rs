@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use entity::{id::CodeId, taken_code};
+use entity::{
+    code_total::{self, ALL_TIME},
+    id::CodeId,
+    taken_code,
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     sea_query::OnConflict,
@@ -58,6 +62,12 @@ pub(super) async fn give_back_in_txn(txn: &impl ConnectionTrait, scope: &Scope, 
 pub(super) async fn count(db: &impl ConnectionTrait, code: CodeId) -> Result<u64> {
     let texts = taken_code::Entity::find().filter(taken_code::Column::CodeId.eq(code));
     Ok(texts.count(db).await?)
+}
+
+/// How often a code was redeemed under all its texts, also where that was refunded.
+pub(super) async fn uses(db: &impl ConnectionTrait, code: CodeId) -> Result<i64> {
+    let total = code_total::Entity::find_by_id((code, ALL_TIME)).one(db).await?;
+    Ok(total.map_or(0, |total| total.redemptions + total.refunded_redemptions))
 }
 
 /// Whose a text is.

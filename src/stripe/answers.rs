@@ -20,6 +20,22 @@ pub struct Made {
     pub duration_in_months: Option<i32>,
 }
 
+impl Made {
+    /// What Stripe does not have any more: as good as switched off or deleted.
+    pub fn gone(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            active: Some(false),
+            metadata: None,
+            percent_off: None,
+            amount_off: None,
+            currency: None,
+            duration: None,
+            duration_in_months: None,
+        }
+    }
+}
+
 /// Why a call has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {

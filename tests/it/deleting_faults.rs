@@ -11,7 +11,11 @@ use crate::{
     drift::{code as look, standing},
     reconcile::reconcile,
     renaming::{live, outage, rename, settled, switch},
-    support::{instance::settings, mortal::Mortal, *},
+    support::{
+        instance::{Instance, settings},
+        mortal::Mortal,
+        *,
+    },
 };
 
 const FAULTS: [FaultKind; 5] = [
@@ -173,6 +177,30 @@ both! {
         assert_eq!(payload["deletedId"], code);
         let query = format!("{{ node(id: \"{code}\") {{ ... on AffiliateCode {{ inactiveReason stripeSync {{ status }} }} }} }}");
         assert_eq!(tester.query(&query).await["node"], json!({ "inactiveReason": "DELETED", "stripeSync": { "status": "DISABLED" } }));
+    }
+
+    async fn a_coupon_and_its_codes_are_deleted_at_once_by_two_servers(app: &TestApp) {
+        let stage = app.stage().await;
+        let second = Instance::start(&settings(&app.database, &app.standin), app.clock.clone()).await;
+        let (max, other) = (app.max(), second.caller(Some(app.token(Role::Manager, None, None))));
+        for round in 0..3 {
+            let coupon = max.coupon(&stage.campaign, CouponSpec::default()).await;
+            let mut codes = Vec::new();
+            for number in 0..6 {
+                codes.push(max.mint(&coupon, &stage.bob, &format!("BOB-{round}-{number}")).await);
+            }
+            let each = codes.iter().map(|code| max.mutate("deleteAffiliateCode", "deletedId", json!({ "id": code })));
+            let with_it = other.mutate("deleteCampaignCoupon", "deletedId", json!({ "id": coupon }));
+            let (each, with_it) = tokio::join!(futures_util::future::join_all(each), with_it);
+            assert_eq!(with_it, json!({ "deletedId": coupon, "userErrors": [] }));
+            for (code, deleted) in codes.iter().zip(each) {
+                assert_eq!(deleted, json!({ "deletedId": code, "userErrors": [] }));
+                settled(app, code).await;
+                assert_eq!(look(app, code).await, standing("INACTIVE", Some("DELETED"), None));
+            }
+        }
+        second.stop().await;
+        assert_eq!(live(app), ["SARAH20"]);
     }
 
     async fn a_server_that_dies_while_it_deletes_leaves_nothing_half_done(app: &TestApp) {

@@ -7,6 +7,8 @@ use chrono::TimeDelta;
 use rekomi::standin::Failure;
 
 use crate::{
+    deleting::delete,
+    drift::{self, standing},
     renaming::{live, look, outage, rename, settled, switch, to},
     support::*,
 };
@@ -202,6 +204,60 @@ both! {
         app.standin.fault(Fault::new(FaultKind::Fail(missing)).on_path("/v1/promotion_codes/"));
         switch(app, "deactivateAffiliateCode", &stage.code).await;
         assert_eq!(look(app, &stage.code).await["stripeSync"]["status"], "SYNCED");
+    }
+
+    // Somebody else's promotion code has the text: a customer redeems it just while Stripe is about to refuse ours.
+    async fn what_a_refused_text_has_sold_meanwhile_stays(app: &TestApp) {
+        let (stage, max) = (app.stage().await, app.max());
+        for text in ["ELSE-1", "ELSE-2", "ELSE-3"] {
+            let form = format!("promotion[type]=coupon&promotion[coupon]={}&code={text}", stage.coupon);
+            app.acme.stripe.make_code(&form, Shape::Endive).unwrap();
+        }
+        let sell = async |text: &str| {
+            app.standin.set_latency(SLOW * 3);
+            tokio::time::sleep(SLOW).await;
+            app.standin.set_latency(Duration::ZERO);
+            let sale = app.sale().promo(app.promo(text)).build();
+            sale.sync(&app.acme.stripe);
+            app.deliver(&sale.start(Shape::Endive)).await;
+        };
+        let minting = max.mutate("mintAffiliateCode", CODE, mint(&stage, "ELSE-1"));
+        let ((), minted) = tokio::join!(sell("ELSE-1"), minting);
+        let shared = json!({ "campaignId": stage.campaign, "couponId": stage.coupon, "code": "ELSE-2" });
+        let sharing = max.mutate("setCampaignCode", "campaign { id }", shared);
+        let ((), shared) = tokio::join!(sell("ELSE-2"), sharing);
+        let renaming = max.mutate("renameAffiliateCode", CODE, to(&stage.code, "ELSE-3"));
+        let ((), renamed) = tokio::join!(sell("ELSE-3"), renaming);
+        for answer in [minted, shared, renamed] {
+            assert_eq!(answer["userErrors"], json!([]), "{answer}");
+        }
+        let bob = settled(app, &bobs(app, &stage).await).await;
+        assert_eq!((&bob["code"], &bob["status"], &bob["stripeSync"]["status"]), (&json!("ELSE-1"), &json!("INACTIVE"), &json!("FAILED")));
+        assert_eq!(bob["redemptionCount"], 1);
+        let code = settled(app, &stage.code).await;
+        assert_eq!((&code["code"], &code["redemptionCount"]), (&json!("SARAH20"), &json!(1)));
+        assert_eq!(live(app), ["ELSE-1", "ELSE-2", "ELSE-3", "SARAH20"]);
+    }
+
+    async fn what_stripe_does_not_have_is_not_shown_as_on_there(app: &TestApp) {
+        let stage = app.stage().await;
+        let bob = app.max().mint(&stage.coupon, &stage.bob, "BOB20").await;
+        let other = app.max().mint(&stage.coupon, &stage.bob, "BOB-2").await;
+        let missing = || {
+            let message = "No such promotion code".to_owned();
+            let failure = Failure { status: 404, message, code: Some("resource_missing"), ..Failure::default() };
+            app.standin.fault(Fault::new(FaultKind::Fail(failure)).on_path("/v1/promotion_codes/"));
+        };
+        missing();
+        switch(app, "deactivateAffiliateCode", &stage.code).await;
+        assert_eq!(drift::code(app, &stage.code).await, standing("INACTIVE", Some("DEACTIVATED"), None));
+        missing();
+        delete(app, &bob).await;
+        assert_eq!(drift::code(app, &bob).await, standing("INACTIVE", Some("DELETED"), None));
+        // Nothing was told of that.
+        app.acme.stripe.delete_coupon(&stage.coupon, Shape::Endive).unwrap();
+        app.max().mutate("deleteCampaignCoupon", "deletedId", json!({ "id": stage.coupon })).await;
+        assert_eq!(drift::code(app, &other).await, standing("INACTIVE", Some("COUPON_DELETED"), None));
     }
 
     async fn a_caller_sees_a_renamed_code_with_nothing_owed(app: &TestApp) {

@@ -46,6 +46,21 @@ both! {
         assert_eq!(reconcile(app, &["--repair"]).await, (true, vec!["1 2 0 0".to_owned()]));
     }
 
+    async fn an_older_text_whose_end_was_refused_is_mended_and_nothing_is_left_of_that(app: &TestApp) {
+        let stage = app.stage().await;
+        app.standin.fault(Fault::refuse("Not today.", "active").on_path("/v1/promotion_codes/"));
+        rename(app, &stage.code, "SARAH-VIP").await;
+        let sync = settled(app, &stage.code).await["stripeSync"].take();
+        assert_eq!((&sync["status"], &sync["lastError"]), (&json!("FAILED"), &json!("Not today.")));
+        assert_eq!(live(app), ["SARAH-VIP", "SARAH20"]);
+        let (clean, told) = reconcile(app, &["--repair"]).await;
+        let former = "SARAH20: Stripe has it switched on, and its code has another one now. [repaired]";
+        assert_eq!((clean, told), (true, vec![former.to_owned(), "1 1 1 0".to_owned()]));
+        assert_eq!(live(app), ["SARAH-VIP"]);
+        let sync = settled(app, &stage.code).await["stripeSync"].take();
+        assert_eq!((&sync["status"], &sync["lastError"]), (&json!("SYNCED"), &Value::Null));
+    }
+
     async fn what_is_owed_is_left_out_and_not_counted(app: &TestApp) {
         let stage = app.stage().await;
         outage(app);

@@ -275,6 +275,19 @@ both! {
         app.max().mint(&stage.coupon, &stage.sarah, "SARAH-X").await;
     }
 
+    async fn of_a_code_s_other_text(app: &TestApp) {
+        let stage = app.stage().await;
+        let rename = || ("renameAffiliateCode", "affiliateCode", json!({ "id": stage.code, "code": "SARAH-X" }));
+        for (answer, field) in OF_CODES {
+            // What a code has of its coupon's is this code's: no other text would mend it.
+            let field = if field == "couponId" { "id" } else { field };
+            refused(app, rename(), fault(answer, "POST", "/v1/promotion_codes"), field, answer.3).await;
+        }
+        for (answer, words) in OF_THE_KEY {
+            refused(app, rename(), fault(answer, "POST", "/v1/promotion_codes"), "", words).await;
+        }
+    }
+
     async fn of_a_coupon_s_making(app: &TestApp) {
         let stage = app.stage().await;
         let input = CouponSpec::default().with("campaignId", stage.campaign.as_str()).input;

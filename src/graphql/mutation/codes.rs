@@ -106,7 +106,7 @@ impl CodeMutations {
         })
     }
 
-    /// Switches a code off, here at once, and at Stripe as soon as it can be.
+    /// Switches a code off, here at once, and at Stripe as soon as it can be. For owners and managers.
     #[graphql(guard = "May(Operation::ManageCodes)")]
     async fn deactivate_affiliate_code(
         &self,
@@ -124,7 +124,7 @@ impl CodeMutations {
         })
     }
 
-    /// Switches a code on again.
+    /// Switches a code on again. For owners and managers.
     #[graphql(guard = "May(Operation::ManageCodes)")]
     async fn reactivate_affiliate_code(
         &self,

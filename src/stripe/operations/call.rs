@@ -18,7 +18,7 @@ use crate::{
         owed::{Call, same_object},
     },
     error::Result,
-    stripe::answers::{CallError, Refused, Trouble},
+    stripe::answers::{CallError, Made, Refused, Trouble},
 };
 
 /// Stripe keeps idempotency keys for at least 24 hours (<https://docs.stripe.com/api/idempotent_requests>).
@@ -154,7 +154,7 @@ impl Operations {
         }
         Ok(match error {
             // What is to be switched off or deleted is not there: that is what was wanted.
-            CallError::Refused(refused) if goes(call) && refused.is_missing() => Outcome::Done(None),
+            CallError::Refused(refused) if goes(call) && refused.is_missing() => Outcome::Done(target.map(Made::gone)),
             // Nobody takes back that something goes: it is tried until the key, or what is in between, is mended.
             CallError::Refused(refused) if goes(call) && (refused.of_the_key().is_some() || refused.status == 404) => {
                 Outcome::retry(CallError::Refused(refused))
