@@ -68,7 +68,7 @@ async fn record_once(domain: &Domain, actor: &Actor, input: &RecordConversion, f
     }
     let campaign = named.agree(&txn).await?;
     let now = domain.clock.now().timestamp();
-    let sale = report(figures, &named, figures.at.unwrap_or(now), campaign);
+    let sale = report(figures, &named, figures.at.unwrap_or(now), now, campaign);
     sale_log::tell_in_txn(&txn, domain, actor, &[Report::Sale(sale.clone())]).await?;
     let row = conversion_in_txn(&txn, domain, actor, &figures.external_id).await?;
     let row = row.ok_or_else(|| credits_nobody(&named))?;
@@ -82,10 +82,12 @@ async fn record_once(domain: &Domain, actor: &Actor, input: &RecordConversion, f
     Ok(Outcome::New(row))
 }
 
-fn report(figures: &Figures, named: &Named, at: i64, campaign: Option<CampaignId>) -> ReportedSale {
+/// A sale that was made at a time by the server's clock, and heard of at one by ours.
+fn report(figures: &Figures, named: &Named, made: i64, heard: i64, campaign: Option<CampaignId>) -> ReportedSale {
     ReportedSale {
         external_id: figures.external_id.clone(),
-        at,
+        at: made.min(heard),
+        claimed_at: Some(made).filter(|made| *made > heard),
         currency: figures.currency,
         amount: figures.amount,
         tax: figures.tax,
@@ -100,12 +102,8 @@ fn report(figures: &Figures, named: &Named, at: i64, campaign: Option<CampaignId
 
 /// Whether a report says what is known already. What it leaves to us, the time and the campaign, is what we took then.
 fn is_same(known: &ReportedSale, figures: &Figures, named: &Named) -> bool {
-    let again = report(
-        figures,
-        named,
-        figures.at.unwrap_or(known.at),
-        named.campaign.or(known.campaign),
-    );
+    let made = figures.at.or(known.claimed_at).unwrap_or(known.at);
+    let again = report(figures, named, made, known.at, named.campaign.or(known.campaign));
     let email = |sale: &ReportedSale| sale.customer_email.as_deref().map(str::to_lowercase);
     let same_customer = email(&again) == email(known);
     let again = ReportedSale {

@@ -30,8 +30,11 @@ pub enum Report {
 pub struct ReportedSale {
     /// The server's own name for it: unique within the brand and mode.
     pub external_id: String,
-    /// Seconds since 1970.
+    /// Seconds since 1970; never later than when we heard of it, so that nothing in force by then is still to come.
     pub at: i64,
+    /// When it was by the server's clock, where that was ahead of ours. Seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<i64>,
     pub currency: Currency,
     /// Paid, without tax.
     pub amount: i64,

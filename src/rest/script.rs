@@ -12,14 +12,20 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
-const SCRIPT: &str = include_str!("rekomi.js");
+const SOURCE: &str = include_str!("rekomi.js");
 const CACHE: &str = "public, max-age=3600";
 /// So that pages may load it that let in only what says so.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+/// The source without what is for people alone: comments and indentation.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let lines = SOURCE.lines().map(str::trim);
+    let code: Vec<&str> = lines.filter(|line| !line.starts_with("//")).collect();
+    code.join("\n")
+});
 /// Another for another text.
 static TAG: LazyLock<String> = LazyLock::new(|| {
-    let digest = hex::encode(Sha256::digest(SCRIPT));
+    let digest = hex::encode(Sha256::digest(SCRIPT.as_str()));
     format!("\"{}\"", digest.get(..16).unwrap_or_default())
 });
 
@@ -41,7 +47,7 @@ async fn script(headers: HeaderMap) -> Response {
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (always, content, SCRIPT).into_response()
+    (always, content, SCRIPT.as_str()).into_response()
 }
 
 /// Whether the caller has it already. A tag may come back marked as weak.

@@ -153,7 +153,7 @@ impl Fetcher {
                         let why = format!("{request}: Stripe has no such object");
                         return Ok(Fetched::Later(Reason::NotFound, why));
                     }
-                    Answer::Missing => {}
+                    Answer::Missing => told.merge(told_nothing(&request)),
                     Answer::Unreadable(why) => return Ok(Fetched::Unreadable(why)),
                     Answer::Later(why) => return Ok(Fetched::Later(Reason::Unanswered, why)),
                 }
@@ -195,8 +195,8 @@ impl Fetcher {
                 });
                 Ok(answer)
             }
-            // A key that may not read customers is good enough for all else.
-            Err(CallError::Refused(_)) if is_of_customer(request) => Ok(Answer::Missing),
+            // A key that may not read customers is good enough for all else; one that is no good is to be mended.
+            Err(CallError::Refused(why)) if is_of_customer(request) && why.status != 401 => Ok(Answer::Missing),
             Err(error) => Ok(Answer::Later(format!("{request}: {}", error.message()))),
         }
     }
@@ -219,6 +219,15 @@ fn is_essential(request: &Request, event: &Facts) -> bool {
         Request::PromotionCode(_) | Request::Refunds(_) | Request::Customer(..) => false,
         _ => true,
     }
+}
+
+/// A customer that Stripe does not show is not asked for again.
+fn told_nothing(request: &Request) -> Facts {
+    let mut facts = Facts::default();
+    if let Request::Customer(id, _) = request {
+        facts.looked_up.insert(id.clone());
+    }
+    facts
 }
 
 fn is_of_customer(request: &Request) -> bool {

@@ -122,6 +122,35 @@ both! {
         assert_eq!(app.parked().await, Vec::<String>::new());
     }
 
+    async fn a_customer_that_is_not_shown_is_asked_for_once(app: &TestApp) {
+        let stage = app.stage().await;
+        app.click_on(&app.olivia(), &stage.sarah).await;
+        for customer in ["cus_nobody", "cus_forbidden"] {
+            let before = asked(app);
+            let sale = app.sale().customer(customer).build();
+            sale.sync(&app.acme.stripe);
+            if customer == "cus_forbidden" {
+                app.standin.fault(Fault::new(FaultKind::Forbidden).on_path("/v1/customers").always());
+            }
+            for event in &sale.start(Shape::Endive) {
+                app.deliver([event]).await;
+            }
+            app.deliver([&sale.invoice_paid(Shape::Acacia)]).await;
+            assert_eq!((asked(app) - before, app.parked().await.len()), (1, 0), "{customer}");
+        }
+    }
+
+    async fn a_key_that_is_no_good_loses_no_customers_click(app: &TestApp) {
+        let stage = app.stage().await;
+        let click = app.click_on(&app.olivia(), &stage.sarah).await;
+        let sale = app.sale().customer("cus_later").build();
+        sale.sync(&app.acme.stripe);
+        customer(app, "cus_later", &click);
+        app.standin.fault(Fault::new(FaultKind::Revoked).on_path("/v1/customers").times(2));
+        app.deliver([&sale.invoice_paid(Shape::Acacia)]).await;
+        assert_eq!((told(app).await, app.parked().await), (vec![vec![click]], vec![]));
+    }
+
     async fn a_customer_that_does_not_answer_is_waited_for(app: &TestApp) {
         let stage = app.stage().await;
         let click = app.click_on(&app.olivia(), &stage.sarah).await;

@@ -259,7 +259,8 @@ both! {
         assert_eq!(line(&answer, "cache-control"), "public, max-age=3600");
         let tag = line(&answer, "etag").to_owned();
         let text = answer.text().await.unwrap();
-        assert!(text.contains("window.rekomi") && text.len() < 2048, "{}", text.len());
+        assert!(text.contains("window.rekomi") && text.len() < 1280, "{}", text.len());
+        assert!(!text.contains("//\u{20}") && text.lines().all(|line| line == line.trim()), "{text}");
         for known in [tag.clone(), format!("\"other\", W/{tag}"), "*".to_owned()] {
             let answer = http().get(&url).header(header::IF_NONE_MATCH, known).send().await.unwrap();
             assert_eq!((answer.status().as_u16(), line(&answer, "etag")), (304, tag.as_str()));

@@ -110,6 +110,29 @@ both! {
         assert_eq!(app.everything().await, before);
     }
 
+    async fn what_comes_after_a_report_from_a_clock_that_is_ahead_has_no_part_in_it(app: &TestApp) {
+        let stage = app.stage().await;
+        let max = app.max();
+        app.pass(TimeDelta::hours(1));
+        let click = app.click(&stage.sarah, &stage.campaign, 1, app.now().timestamp()).await.to_string();
+        let sale = reported("order-1", json!({ "clickId": click, "occurredAt": app.now() + TimeDelta::minutes(4) }));
+        let first = record(&max, sale.clone()).await;
+        assert_eq!((&first["affiliate"]["name"], &first["occurredAt"]), (&json!("Sarah Jones"), &json!("2026-11-01T13:00:00+00:00")));
+        app.pass(TimeDelta::minutes(1));
+        app.click(&stage.bob, &stage.campaign, 1, app.now().timestamp()).await;
+        let before = app.everything().await;
+        assert_eq!(record(&max, sale.clone()).await, first);
+        for moved in [TimeDelta::minutes(2), TimeDelta::minutes(-1)] {
+            let mut other = sale.clone();
+            other["occurredAt"] = json!(app.now() + moved);
+            assert_eq!(mistakes(&max, other).await, [mistake("TAKEN", "externalId")], "{moved}");
+        }
+        assert_eq!(app.everything().await, before);
+        let refund = json!({ "externalId": "order-1", "amount": { "minorUnits": 900, "currency": "USD" } });
+        max.make("refundConversion", "conversion", "id", refund).await;
+        assert_eq!(app.ana().balance(&stage.sarah).await.0, "800 USD");
+    }
+
     async fn another_sale_under_the_same_name_is_taken(app: &TestApp) {
         let stage = app.stage().await;
         let max = app.max();

@@ -178,6 +178,7 @@ both! {
             ("{".into(), Value::Null),
             ("{} {}".into(), Value::Null),
             ("[]".into(), Value::Null),
+            (r#" ["a",{"minorUnits":1,"currency":"USD"},null,null,null,null,null,"SARAH20",null,null]"#.into(), Value::Null),
             (format!(r#"{{{amount}}}"#), Value::Null),
             (format!(r#"{{"externalId":1,{amount}}}"#), json!("externalId")),
             (format!(r#"{{"externalId":"a",{amount},"occurredAt":"yesterday"}}"#), json!("occurredAt")),
@@ -190,6 +191,7 @@ both! {
             let request = request(app, SALES, &token).header("content-type", "application/json; charset=utf-8");
             assert_eq!(refusal(answer(request.body(body.clone())).await), refused(400, "bad_request", field), "{body}");
         }
+        assert_eq!(refusal(post(app, REFUND, &token, json!([null])).await), refused(400, "bad_request", Value::Null));
         let large = request(app, SALES, &token).json(&json!({ "externalId": "x".repeat(64 * 1024) }));
         assert_eq!(refusal(answer(large).await), refused(413, "too_large", Value::Null));
         for media in ["text/plain", "application/x-www-form-urlencoded"] {
@@ -202,5 +204,16 @@ both! {
             assert_eq!(refusal(answer(request).await), refused(405, "method_not_allowed", Value::Null));
         }
         assert_eq!(app.everything().await, before);
+    }
+
+    async fn an_address_that_is_none_is_refused_in_json(app: &TestApp) {
+        let token = app.token(Role::Owner, None, None);
+        for path in ["sales", "conversions/order-1", "conversions//refund", "conversions/a/b/refund", "conversions/"] {
+            for method in [Method::GET, Method::POST, Method::DELETE] {
+                let url = format!("{}/api/v1/{path}", app.instance.base);
+                let request = app::http().request(method, url).bearer_auth(&token);
+                assert_eq!(refusal(answer(request).await), refused(404, "not_found", Value::Null), "{path}");
+            }
+        }
     }
 }

@@ -106,3 +106,8 @@ pub async fn only_post(method: Method) -> Refusal {
     let message = format!("{method} is not for this address: use POST");
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }
+
+/// Any other address.
+pub async fn no_such_address() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such address")
+}

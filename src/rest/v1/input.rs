@@ -40,7 +40,7 @@ impl FromRequestParts<V1> for Caller {
     }
 }
 
-/// A body of JSON; a field that nobody knows is refused, so that a slip of the pen is not taken for silence.
+/// An object of JSON; a field that nobody knows is refused, so that a slip of the pen is not taken for silence.
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<V1> for Input<T> {
@@ -56,6 +56,10 @@ impl<T: DeserializeOwned> FromRequest<V1> for Input<T> {
             ));
         }
         let body = read(request).await?;
+        // A list would be taken for the fields in their order.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Refusal::bad_request("the body must be an object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();

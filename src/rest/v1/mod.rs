@@ -8,7 +8,10 @@ mod errors;
 mod input;
 mod money;
 
-use axum::{Router, routing::post};
+use axum::{
+    Router,
+    routing::{any, post},
+};
 
 use crate::{callers::Callers, domain::Domain};
 
@@ -28,5 +31,6 @@ pub fn router(state: V1) -> Router {
             "/api/v1/conversions/{externalId}/refund",
             post(conversions::refund).fallback(errors::only_post),
         )
+        .route("/api/v1/{*path}", any(errors::no_such_address))
         .with_state(state)
 }

@@ -92,6 +92,7 @@ impl TestApp {
         ReportedSale {
             external_id: external_id.to_owned(),
             at: self.now().timestamp(),
+            claimed_at: None,
             currency: "USD".parse().unwrap(),
             amount: 5000,
             tax: 0,

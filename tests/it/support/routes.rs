@@ -46,6 +46,7 @@ pub const ROUTES: &[Route] = &[
         "/api/v1/conversions/o/refund",
         "{}",
     ),
+    get("/api/v1/{*path}", "/api/v1/nothing"),
     get("/r/{slug}", "/r/nobodys"),
     get("/js/rekomi.js", "/js/rekomi.js"),
     // Stripe's signature is what opens these; a token is nothing to them.

@@ -124,6 +124,7 @@ fn what_went_back_of_a_reported_sale_is_without_tax_to_the_last_unit() {
         let sale = ReportedSale {
             external_id: "1".to_owned(),
             at: 10,
+            claimed_at: None,
             currency: usd,
             amount,
             tax,
