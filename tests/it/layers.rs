@@ -238,7 +238,9 @@ fn the_domain_comes_to_tenants_rows_by_the_one_door() {
 fn loaders_never_ask_without_the_brand() {
     let sources = sources();
     let loaders = sources.iter().filter(|source| source.is_in(&["graphql/loaders/"]));
-    let queries: Vec<&str> = loaders.flat_map(|source| source.text.split("::find()").skip(1)).collect();
+    let queries: Vec<&str> = loaders
+        .flat_map(|source| source.text.split("::find()").skip(1))
+        .collect();
     assert!(queries.len() > 5, "the loaders are found");
     for query in queries {
         let query = query.split(';').next().unwrap();

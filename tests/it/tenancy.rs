@@ -26,7 +26,11 @@ async fn told(caller: &Caller, world: &World) -> String {
             continue;
         };
         let answer = caller.ask(&specimen.document(&sdl), variables).await;
-        assert!(!answer.codes().contains(&"QUERY_TOO_COMPLEX"), "{} asks for too much", specimen.field);
+        assert!(
+            !answer.codes().contains(&"QUERY_TOO_COMPLEX"),
+            "{} asks for too much",
+            specimen.field
+        );
         told.push_str(&answer.body.to_string());
         if specimen.field == "node"
             || !sdl
