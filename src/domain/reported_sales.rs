@@ -68,7 +68,11 @@ async fn record_once(domain: &Domain, actor: &Actor, input: &RecordConversion, f
     }
     let campaign = named.agree(&txn).await?;
     let now = domain.clock.now().timestamp();
-    let sale = report(figures, &named, figures.at.unwrap_or(now), campaign);
+    let at = figures.at.unwrap_or(now);
+    let sale = ReportedSale {
+        told_at: (at > now).then_some(now),
+        ..report(figures, &named, at, campaign)
+    };
     sale_log::tell_in_txn(&txn, domain, actor, &[Report::Sale(sale.clone())]).await?;
     let row = conversion_in_txn(&txn, domain, actor, &figures.external_id).await?;
     let row = row.ok_or_else(|| credits_nobody(&named))?;
@@ -86,6 +90,7 @@ fn report(figures: &Figures, named: &Named, at: i64, campaign: Option<CampaignId
     ReportedSale {
         external_id: figures.external_id.clone(),
         at,
+        told_at: None,
         currency: figures.currency,
         amount: figures.amount,
         tax: figures.tax,
@@ -109,6 +114,7 @@ fn is_same(known: &ReportedSale, figures: &Figures, named: &Named) -> bool {
     let email = |sale: &ReportedSale| sale.customer_email.as_deref().map(str::to_lowercase);
     let same_customer = email(&again) == email(known);
     let again = ReportedSale {
+        told_at: known.told_at,
         customer_email: known.customer_email.clone(),
         ..again
     };

@@ -32,6 +32,9 @@ pub struct ReportedSale {
     pub external_id: String,
     /// Seconds since 1970.
     pub at: i64,
+    /// When it was told, where `at` was still to come: it counts as of then, since nobody knows yet what will be in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<i64>,
     pub currency: Currency,
     /// Paid, without tax.
     pub amount: i64,
@@ -42,6 +45,13 @@ pub struct ReportedSale {
     pub code: Option<ReportedCode>,
     pub affiliate: Option<AffiliateId>,
     pub campaign: Option<CampaignId>,
+}
+
+impl ReportedSale {
+    /// The sale's time: seconds since 1970.
+    pub fn counts_at(&self) -> i64 {
+        self.told_at.unwrap_or(self.at)
+    }
 }
 
 /// A code that was redeemed on a reported sale.

@@ -28,7 +28,7 @@ pub struct RecordConversionInput {
     amount: MoneyInput,
     /// Beside the amount, in its currency; zero if left out.
     tax: Option<MoneyInput>,
-    /// Now, if left out; not before 2000, and at most 5 minutes ahead. Cut to seconds.
+    /// Now, if left out; not before 2000, and at most 5 minutes ahead: that counts as now. Cut to seconds.
     occurred_at: Option<DateTime<Utc>>,
     customer_email: Option<String>,
     /// What `rk_click` was on the landing page: `clk_…`.

@@ -20,6 +20,7 @@ fn sale(number: usize) -> ReportedSale {
     ReportedSale {
         external_id: format!("order-{number}"),
         at: NOON + i64::try_from(number).unwrap(),
+        told_at: None,
         currency: currency(number),
         amount: 4900,
         tax: 0,
