@@ -125,7 +125,8 @@ pub trait Books: Send + Sync {
     /// What a decision would look at.
     async fn known(&self, db: &Reader, feed: FeedName, asked: Asked) -> Result<Known>;
 
-    /// What has been reported of a sale so far, by its external id; held until the transaction ends.
+    /// What has been reported of a sale so far, by its external id; held until the transaction ends, also where that is
+    /// nothing yet: of the same report told twice at once, one waits for the other.
     ///
     /// # Errors
     /// `Retry`, as above.
@@ -134,7 +135,7 @@ pub trait Books: Send + Sync {
         txn: &DatabaseTransaction,
         feed: FeedName,
         external_id: &str,
-    ) -> Result<Option<ReportedSoFar>>;
+    ) -> Result<ReportedSoFar>;
 
     /// The feed has grown; the commit is done.
     fn ring(&self);

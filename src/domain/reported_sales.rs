@@ -58,7 +58,7 @@ async fn record_once(domain: &Domain, actor: &Actor, input: &RecordConversion, f
     let txn = domain.db.begin().await?;
     let known = reported_in_txn(&txn, domain, actor, &figures.external_id).await?;
     let named = Named::find(&txn, &actor.scope, input).await?;
-    if let Some(ReportedSoFar { sale: Some(sale), .. }) = &known {
+    if let Some(sale) = &known.sale {
         if !is_same(sale, figures, &named) {
             let message = "Another sale has this external id.";
             return Err(Error::user(UserErrorCode::Taken, &["externalId"], message));
@@ -145,10 +145,10 @@ async fn refund_once(
     let external_id = &refund.refunded_external_id;
     let txn = domain.db.begin().await?;
     let known = reported_in_txn(&txn, domain, actor, external_id).await?;
-    if let Some(ReportedSoFar { sale: Some(sale), .. }) = &known {
+    if let Some(sale) = &known.sale {
         is_of(refund, sale)?;
     }
-    if known.is_some_and(|known| known.covers(refund)) {
+    if known.covers(refund) {
         let row = conversion_in_txn(&txn, domain, actor, external_id).await?;
         return Ok((row, false));
     }
@@ -184,7 +184,7 @@ async fn reported_in_txn(
     domain: &Domain,
     actor: &Actor,
     external_id: &str,
-) -> Result<Option<ReportedSoFar>> {
+) -> Result<ReportedSoFar> {
     let feed = FeedName::from(&actor.scope);
     domain.books.reported_in_txn(txn, feed, external_id).await
 }
@@ -196,9 +196,7 @@ async fn conversion_in_txn(
     actor: &Actor,
     external_id: &str,
 ) -> Result<Option<conversion::Model>> {
-    let Some(known) = reported_in_txn(txn, domain, actor, external_id).await? else {
-        return Ok(None);
-    };
+    let known = reported_in_txn(txn, domain, actor, external_id).await?;
     let row = tenancy::find::<conversion::Entity>(&actor.scope)
         .filter(conversion::Column::SaleId.eq(known.row))
         .filter(conversion::Column::MergedInto.is_null());

@@ -71,8 +71,10 @@ pub async fn simulate(domain: &Domain, actor: &Actor, sale: &Imagined) -> Result
         ..Asked::default()
     };
     let known = domain.books.known(db, scope.into(), asked).await?;
+    let at = sale.occurred_at.unwrap_or_else(|| domain.clock.now());
     let mut decision = attribution::decide(Evidence {
-        at: sale.occurred_at.unwrap_or_else(|| domain.clock.now()),
+        at,
+        began: at,
         codes: &typed.codes,
         shared: &typed.shared,
         clicks: &clicks,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 
 use super::{
-    facts::{read_report, reported_name},
+    facts::{Facts, Reported, read_report, reported_name},
     fold, known, sales,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         feed::FeedName,
         reports::{Report, ReportedSoFar},
     },
-    error::Result,
+    error::{Error, Result},
 };
 
 #[derive(Clone)]
@@ -44,18 +44,20 @@ impl domain::Books for Books {
         txn: &DatabaseTransaction,
         feed: FeedName,
         external_id: &str,
-    ) -> Result<Option<ReportedSoFar>> {
+    ) -> Result<ReportedSoFar> {
         let name = reported_name(external_id);
-        let Some(mut sale) = sales::locked_in_txn(txn, feed, &name).await? else {
-            return Ok(None);
-        };
+        let mut named = Facts::default();
+        named.reported.insert(name.clone(), Reported::default());
+        let sales = sales::merge_in_txn(txn, &self.clock, feed, vec![named]).await?;
+        let lost = || Error::Internal("a reported sale has no row".into());
+        let mut sale = sales.into_iter().next().ok_or_else(lost)?;
         let reported = sale.facts.reported.remove(&name).unwrap_or_default();
-        Ok(Some(ReportedSoFar {
+        Ok(ReportedSoFar {
             row: sale.row.id,
             sale: reported.sale,
             refunded: reported.refunded,
             fully_refunded: reported.fully_refunded,
-        }))
+        })
     }
 
     fn ring(&self) {

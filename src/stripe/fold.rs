@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use entity::id::ClickId;
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -22,6 +23,8 @@ pub struct Moved {
     news: Vec<News>,
     /// Charges of which what is merged does not say what stands of their refunds.
     pub unclear: BTreeSet<(FeedName, String)>,
+    /// Clicks that are named, and not known.
+    pub unseen: BTreeSet<(FeedName, ClickId)>,
 }
 
 /// Folds facts of any brands and modes into their sales.
@@ -41,6 +44,9 @@ pub async fn fold_in_txn(
         let unclear = facts.iter().flat_map(|facts| charges_with_failed_refunds(facts));
         moved.unclear.extend(unclear.map(|charge| (feed, charge.clone())));
         let evidence = evidence::load(txn, feed, &facts).await?;
+        let named = facts.iter().flat_map(|facts| facts.clicks());
+        let unseen = named.filter(|click| !evidence.known.clicks.contains_key(click));
+        moved.unseen.extend(unseen.map(|click| (feed, click)));
         let (totals, told) = apply::apply_in_txn(txn, clock, feed, sales, &evidence).await?;
         moved.totals.push((feed, totals));
         moved.news.extend(told);

@@ -8,7 +8,7 @@ use entity::{
     click, code, coupon_rule,
     id::{AffiliateId, CampaignId, ClickId, CodeId, CouponId, LinkId},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::facts::Facts;
 use crate::{
@@ -21,14 +21,15 @@ use crate::{
     error::Result,
 };
 
+/// How many of a visitor's clicks are read: the first, so that later ones change nothing. A browser with more of them is a
+/// machine, and of what it does afterwards only the clicks that a sale names count.
+const CLICKS_OF_VISITOR: u64 = 1000;
+
 /// What some sales name, but for their promotion codes.
 pub fn named(sales: &[&Facts]) -> Asked {
     let mut asked = Asked::default();
     for facts in sales {
-        let sessions = facts.sessions.values().flat_map(|it| &it.clicks);
-        let subscriptions = facts.subscriptions.values().flat_map(|it| &it.clicks);
-        let invoices = facts.invoices.values().flat_map(|it| &it.clicks);
-        asked.clicks.extend(sessions.chain(subscriptions).chain(invoices));
+        asked.clicks.extend(facts.clicks());
         for sale in facts.reported.values().filter_map(|reported| reported.sale.as_ref()) {
             asked.codes.extend(sale.code.iter().map(|code| code.id));
             asked.clicks.extend(sale.click);
@@ -121,13 +122,23 @@ impl<C: ConnectionTrait> Reader<'_, C> {
         let named = click::Entity::find().filter(click::Column::Id.is_in(ids.iter().copied()));
         let named = self.all(named, click::Column::BrandId).await?;
         let visitors: BTreeSet<_> = named.iter().map(|row| row.visitor).collect();
-        let rows = click::Entity::find().filter(click::Column::Visitor.is_in(visitors));
-        for row in self.all(rows, click::Column::BrandId).await? {
+        let mut rows: Vec<_> = named.into_iter().map(|row| (row, true)).collect();
+        for visitor in visitors {
+            let of_visitor = click::Entity::find()
+                .filter(click::Column::Visitor.eq(visitor))
+                .order_by_asc(click::Column::ClickedAt)
+                .order_by_asc(click::Column::Id)
+                .limit(CLICKS_OF_VISITOR);
+            let of_visitor = self.all(of_visitor, click::Column::BrandId).await?;
+            rows.extend(of_visitor.into_iter().map(|row| (row, false)));
+        }
+        for (row, beyond) in rows {
             let click = Click {
                 affiliate_id: row.affiliate_id,
                 campaign_id: row.campaign_id,
                 visitor: row.visitor,
                 at: row.clicked_at,
+                beyond,
             };
             known.clicks.insert(row.id, click);
         }

@@ -5,8 +5,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::TimeDelta;
-use entity::{id::EventId, stripe_event, stripe_object};
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{
+    id::{ClickId, EventId},
+    stripe_event, stripe_object,
+};
 use sea_orm::{EntityTrait, IntoActiveModel};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -42,6 +45,11 @@ const FETCHED: usize = 32;
 /// How often a transaction is begun again because another worker was in the way.
 const MAX_CONFLICTS: usize = 10;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
+/// How long an event waits for a click that is not stored, from when it came, and how often it looks.
+const CLICK_PATIENCE: TimeDelta = TimeDelta::seconds(10);
+const CLICK_PAUSE: TimeDelta = TimeDelta::seconds(1);
+/// Seconds between a click and an event that is worth the wait. Older ones are stored or lost; instances' clocks differ.
+const YOUNG_CLICK: std::ops::Range<i64> = -60..600;
 const MAX_BACKOFF_SECONDS: i64 = 300;
 /// What becomes of an event whose facts are merged, but which could not be completed.
 const WITHOUT_KEY: Outcome = Outcome::Parked(Reason::NoKey);
@@ -60,6 +68,15 @@ pub struct Processor {
     fetched: mpsc::Sender<Told>,
 }
 
+/// What becomes of an event that was folded.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum End<'a> {
+    /// It is done with, and why.
+    Done(Outcome, Option<&'a str>),
+    /// What it tells beside others is to be looked up, or is not there yet: it comes again.
+    Again(DateTime<Utc>),
+}
+
 /// An event and all that it tells.
 struct Told {
     event: stripe_event::Model,
@@ -69,16 +86,31 @@ struct Told {
 }
 
 impl Told {
-    /// What becomes of it, and why; nothing where what it tells beside others is to be looked up, and it comes again.
-    fn end(&self, moved: &Moved) -> Option<(Outcome, Option<&str>)> {
+    /// What becomes of it at a moment, and why.
+    fn end(&self, moved: &Moved, now: DateTime<Utc>) -> End<'_> {
         let feed = feed(&self.event);
         let mut unlisted = self.learned.unlisted.iter();
         if unlisted.any(|charge| moved.unclear.contains(&(feed, charge.clone()))) {
-            return None;
+            return End::Again(now);
         }
-        Some(match &self.learned.missing {
-            Some(missing) => (WITHOUT_KEY, Some(missing.as_str())),
-            None => (Outcome::Processed, None),
+        if now < self.event.received_at + CLICK_PATIENCE && self.awaits_click(moved) {
+            return End::Again(now + CLICK_PAUSE);
+        }
+        match &self.learned.missing {
+            Some(missing) => End::Done(WITHOUT_KEY, Some(missing.as_str())),
+            None => End::Done(Outcome::Processed, None),
+        }
+    }
+
+    /// Whether it names a click that is so young that it may not be stored yet.
+    fn awaits_click(&self, moved: &Moved) -> bool {
+        let feed = feed(&self.event);
+        let unseen = |click: &ClickId| moved.unseen.contains(&(feed, *click));
+        let mut unseen = self.learned.facts.clicks().filter(unseen);
+        unseen.any(|click| {
+            let seconds = click.0.get_timestamp().map_or(0, |stamp| stamp.to_unix().0);
+            let age = self.event.received_at.timestamp() - i64::try_from(seconds).unwrap_or(i64::MAX);
+            YOUNG_CLICK.contains(&age)
         })
     }
 }
@@ -291,21 +323,22 @@ impl Processor {
                 .exec_without_returning(&txn)
                 .await?;
         }
+        let now = self.clock.now();
         let mut ends: BTreeMap<_, Vec<EventId>> = BTreeMap::new();
         for one in told {
-            ends.entry(one.end(&moved)).or_default().push(one.event.id);
+            ends.entry(one.end(&moved, now)).or_default().push(one.event.id);
         }
         for (end, ids) in &ends {
             let ids = ids.iter().copied();
             match end {
-                Some((outcome, why)) => queue::close(&txn, ids, outcome.status(), *why).await?,
-                None => queue::give_back(&txn, ids, self.clock.now()).await?,
+                End::Done(outcome, why) => queue::close(&txn, ids, outcome.status(), *why).await?,
+                End::Again(at) => queue::give_back(&txn, ids, *at).await?,
             }
         }
         let told_feeds = moved.write_in_txn(&txn, &self.clock).await?;
         txn.commit().await?;
         for (end, ids) in &ends {
-            if let Some((outcome, _)) = end {
+            if let End::Done(outcome, _) = end {
                 outcome.count(ids.len());
             }
         }

@@ -62,17 +62,6 @@ pub async fn preview(db: &impl ConnectionTrait, feed: FeedName, facts: &Facts) -
     Ok(all)
 }
 
-/// The sale that is known by a key, locked until the transaction ends.
-pub async fn locked_in_txn(txn: &impl ConnectionTrait, feed: FeedName, key: &str) -> Result<Option<Sale>> {
-    let known = known(txn, feed, &[key.to_owned()].into()).await?;
-    let mut rows = lock(txn, known.into_values().collect()).await?;
-    let Some((_, row)) = rows.pop_first() else {
-        return Ok(None);
-    };
-    let facts = serde_json::from_str(&row.facts)?;
-    Ok(Some(Sale { row, facts }))
-}
-
 /// Merges new facts into their sales, and locks those until the transaction ends.
 pub async fn merge_in_txn(
     txn: &impl ConnectionTrait,

@@ -30,6 +30,7 @@ mod campaigns;
 mod changes_that_meet;
 mod checkout;
 mod cli;
+mod clicked_sales;
 mod clicks_told;
 mod code_settings;
 mod codes;

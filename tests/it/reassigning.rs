@@ -93,6 +93,35 @@ both! {
         assert_eq!(played.balances(app).await, figures(["0 USD", "0 USD", "0 USD", "0 USD"]));
     }
 
+    async fn what_moves_to_a_rate_in_another_currency_is_taken_back_in_its_own(app: &TestApp) {
+        let spec = CampaignSpec::default().flat(1001, "EUR").with("overridePercent", "10");
+        let stage = app.stage_with(spec, CouponSpec::default()).await;
+        let max = app.max();
+        let carol = max.new_affiliate("Carol", &[&stage.campaign]).await;
+        for recruit in [&stage.sarah, &stage.bob] {
+            let input = json!({ "id": recruit, "recruitedById": carol });
+            max.make("setAffiliateRecruiter", "affiliate", "id", input).await;
+        }
+        let commission = json!({ "percent": "10" });
+        let input = json!({ "affiliateId": stage.bob, "campaignId": stage.campaign, "commission": commission });
+        max.make("setAffiliateRate", "affiliate", "id", input).await;
+        app.pass(TimeDelta::hours(1));
+        let mut sale = sold(app).await;
+        let refund = sale.refund(Shape::Endive, Some(1000), Paid::First);
+        sale.sync(&app.acme.stripe);
+        app.deliver(&refund).await;
+        // 1001 less 250.25, and 100 less 25.
+        let balance = async |who: &str| app.ana().balance(who).await.0;
+        assert_eq!((balance(&stage.sarah).await, balance(&carol).await), ("751 EUR".into(), "75 EUR".into()));
+        let conversion = app.ana().conversions().await.swap_remove(0);
+        reassign(app, &conversion, &stage.bob).await;
+        assert_eq!((balance(&stage.sarah).await, balance(&stage.bob).await), ("0 EUR".into(), "300 USD".into()));
+        assert_eq!(balance(&carol).await, "0 EUR + 30 USD");
+        reassign(app, &conversion, &stage.sarah).await;
+        assert_eq!((balance(&stage.sarah).await, balance(&stage.bob).await), ("751 EUR".into(), "0 USD".into()));
+        assert_eq!(balance(&carol).await, "75 EUR + 0 USD");
+    }
+
     async fn a_reassigned_sale_is_not_the_codes_any_more_but_its_redemption_is(app: &TestApp) {
         let played = play(app).await;
         sold(app).await;

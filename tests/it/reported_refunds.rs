@@ -122,14 +122,21 @@ both! {
         assert_eq!(app.everything().await, before);
     }
 
-    async fn a_sale_without_money_has_nothing_to_give_back(app: &TestApp) {
-        app.stage().await;
+    async fn a_sale_without_money_that_is_refunded_as_a_whole_is_refunded(app: &TestApp) {
+        let stage = app.stage().await;
         let free = json!({ "code": "SARAH20", "amount": { "minorUnits": 0, "currency": "JPY" } });
-        record(app, reported("free", free)).await;
-        assert_eq!(app.told().await, ["ONE_OFF PENDING sarah SARAH20 0 JPY, commission 0"]);
-        assert_eq!(
-            refund(app, "free", None).await.as_deref(),
-            Some("ONE_OFF PENDING sarah SARAH20 0 JPY, commission 0")
-        );
+        let line = |status| format!("ONE_OFF {status} sarah SARAH20 0 JPY, commission 0");
+        record(app, reported("free", free.clone())).await;
+        assert_eq!(app.told().await, [line("PENDING")]);
+        let before = app.everything().await;
+        assert_eq!(refund(app, "free", Some((0, "JPY"))).await, Some(line("PENDING")));
+        assert_eq!(app.everything().await, before);
+        assert_eq!(refund(app, "free", None).await, Some(line("REFUNDED")));
+        assert_eq!(app.ana().redemption_count(&stage.sarah).await, 0);
+        // And where the refund comes first.
+        assert_eq!(refund(app, "first", None).await, None);
+        record(app, reported("first", free)).await;
+        assert_eq!(app.told().await, [line("REFUNDED"), line("REFUNDED")]);
+        assert_eq!(app.ana().redemption_count(&stage.sarah).await, 0);
     }
 }

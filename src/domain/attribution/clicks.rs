@@ -1,7 +1,9 @@
 //! Which click speaks for a sale. Pure.
 //!
 //! The visitors' clicks count, of those clicks that the sale names. A click is valid when it was followed at most the
-//! campaign's cookie window before the sale, to the second, and not after it. In each campaign the click model says which
+//! campaign's cookie window before the sale began, to the second, and not after it: a subscription begins with its
+//! creation, whenever it is paid. Clicks after it that the sale does not name are no evidence at all, or a decision would
+//! change with what its visitor does later. In each campaign the click model says which
 //! of the valid clicks counts, the first or the last; among the campaigns it is the last of those. Clicks of affiliates
 //! that were not approved are passed over at both steps where there is another. The rules are those in force at the
 //! sale's time.
@@ -120,7 +122,7 @@ impl Counted {
 
 type Visits = BTreeMap<(CampaignId, AffiliateId), Vec<(DateTime<Utc>, ClickId)>>;
 
-/// All clicks of the visitors whose clicks are named.
+/// All clicks until then of the visitors whose clicks are named, and those themselves.
 fn visited(evidence: &Evidence<'_>) -> Visits {
     let known = &evidence.known.clicks;
     let named = evidence.clicks.iter().filter_map(|id| known.get(id));
@@ -128,7 +130,9 @@ fn visited(evidence: &Evidence<'_>) -> Visits {
     let mut visits = Visits::new();
     for (id, click) in known {
         let campaign = evidence.campaign.unwrap_or(click.campaign_id);
-        if visitors.contains(&click.visitor) && campaign == click.campaign_id {
+        let of_before = !click.beyond && click.at.timestamp() <= evidence.began.timestamp();
+        let counts = of_before || evidence.clicks.contains(id);
+        if visitors.contains(&click.visitor) && counts && campaign == click.campaign_id {
             let place = (click.campaign_id, click.affiliate_id);
             visits.entry(place).or_default().push((click.at, *id));
         }
@@ -143,7 +147,7 @@ fn count(
     affiliate: AffiliateId,
     clicks: Vec<(DateTime<Utc>, ClickId)>,
 ) -> Option<Counted> {
-    let sold = evidence.at.timestamp();
+    let sold = evidence.began.timestamp();
     let since = sold - i64::from(rule.cookie_window_days) * DAY;
     let valid = clicks.iter().filter(|(at, _)| (since..=sold).contains(&at.timestamp()));
     let counted = match rule.click_model {

@@ -29,7 +29,7 @@ pub fn since<T>(history: &History<T>, moment: DateTime<Utc>) -> Option<&T> {
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub codes: BTreeSet<CodeId>,
-    /// Their visitors' other clicks come along.
+    /// Their visitors' other clicks come along, but for those of machines.
     pub clicks: BTreeSet<ClickId>,
     pub links: BTreeSet<LinkId>,
     pub affiliates: BTreeSet<AffiliateId>,
@@ -43,7 +43,7 @@ pub struct Known {
     pub codes: BTreeMap<CodeId, Code>,
     /// Codes that a campaign's affiliates share: they are counted, and credit nobody.
     pub shared: BTreeMap<CodeId, CampaignId>,
-    /// All clicks of the visitors whose clicks are named.
+    /// Those that are named, and the first thousand of each of their visitors.
     pub clicks: BTreeMap<ClickId, Click>,
     pub links: BTreeMap<LinkId, Link>,
     /// Whoever is named, and who recruited them.
@@ -69,6 +69,8 @@ pub struct Click {
     /// The same for all clicks of one browser.
     pub visitor: Uuid,
     pub at: DateTime<Utc>,
+    /// After its visitor's first thousand: it counts only for a sale that names it.
+    pub beyond: bool,
 }
 
 /// Whose link it is.

@@ -46,6 +46,8 @@ use codes::Codes;
 pub struct Evidence<'a> {
     /// The sale's time.
     pub at: DateTime<Utc>,
+    /// When it began, at the latest then: clicks are of before.
+    pub began: DateTime<Utc>,
     /// Affiliates' codes on this very sale.
     pub codes: &'a [Candidate],
     /// Codes on it that a campaign's affiliates share, as typed at checkout.

@@ -49,13 +49,17 @@ pub(super) fn on_invoice(object: &Value) -> BTreeSet<ClickId> {
 }
 
 impl Facts {
-    /// Whether anything names a click.
-    pub(super) fn names_click(&self) -> bool {
+    /// The clicks that Stripe's objects name.
+    pub fn clicks(&self) -> impl Iterator<Item = ClickId> {
         let subscriptions = self.subscriptions.values().map(|it| &it.clicks);
         let invoices = self.invoices.values().map(|it| &it.clicks);
         let sessions = self.sessions.values().map(|it| &it.clicks);
-        let mut clicks = subscriptions.chain(invoices).chain(sessions);
-        clicks.any(|clicks| !clicks.is_empty())
+        subscriptions.chain(invoices).chain(sessions).flatten().copied()
+    }
+
+    /// Whether anything names a click.
+    pub(super) fn names_click(&self) -> bool {
+        self.clicks().next().is_some()
     }
 
     /// What a customer names, told of the sale that it was looked up for.

@@ -12,6 +12,8 @@ pub struct MoneyBack {
     pub amount: i64,
     /// A dispute is open.
     pub disputed: bool,
+    /// The brand's server said that all of it went back, also where that is nothing.
+    pub whole: bool,
 }
 
 /// What is known of one charge. Minor units.
@@ -80,7 +82,11 @@ impl Facts {
             }
         }
         let amount = money::sum(sums.values().map(Sums::gone));
-        MoneyBack { amount, disputed }
+        MoneyBack {
+            amount,
+            disputed,
+            whole: false,
+        }
     }
 
     /// Every charge that anything names, with its payment intent where that is named beside it.

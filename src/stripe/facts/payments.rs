@@ -50,7 +50,7 @@ impl<'a> Payments<'a> {
         let outside = self.facts.credit_notes_of(id).map(|note| note.out_of_band);
         let mut back = MoneyBack {
             amount: money::sum(outside),
-            disputed: false,
+            ..MoneyBack::default()
         };
         for payment in payments {
             let whole = self.back_of(payment, currency);

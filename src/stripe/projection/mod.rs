@@ -28,7 +28,7 @@ use crate::{
     money::Currency,
 };
 use codes::OnPart;
-use parts::{Part, threads};
+use parts::{Part, moment, threads};
 
 /// What we know of the codes, the clicks and the people on some sales.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,6 +154,7 @@ impl Thread<'_> {
             }
             let decision = attribution::decide(attribution::Evidence {
                 at: part.occurred_at(),
+                began: moment(part.began),
                 codes: &on_part.codes,
                 shared: &on_part.shared.values().cloned().collect(),
                 clicks: &part.clicks,

@@ -19,6 +19,8 @@ pub(super) struct Part<'a> {
     pub(super) aliases: Vec<String>,
     pub(super) kind: ConversionKind,
     pub(super) at: i64,
+    /// A subscription begins with its creation, whenever it is paid.
+    pub(super) began: i64,
     pub(super) currency: Currency,
     pub(super) paid: Option<Paid>,
     pub(super) pending: bool,
@@ -49,12 +51,16 @@ impl Part<'_> {
     }
 
     pub(super) fn fully_refunded(&self) -> bool {
-        self.gross() > 0 && self.back.amount >= self.gross()
+        self.back.whole || self.gross() > 0 && self.back.amount >= self.gross()
     }
 
     pub(super) fn occurred_at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(self.at, 0).unwrap_or_default()
+        moment(self.at)
     }
+}
+
+pub(super) fn moment(at: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(at, 0).unwrap_or_default()
 }
 
 /// The parts of a sale, in order of time, grouped by subscription; a part without one stands alone.
@@ -154,6 +160,9 @@ fn acquisition<'a>(
         aliases,
         kind: ConversionKind::Acquisition,
         at,
+        began: subscription
+            .and_then(|it| it.created)
+            .map_or(at, |created| created.min(at)),
         currency,
         paid,
         pending: paid.is_none() && started.is_some_and(|subscription| !subscription.trialing),
@@ -238,6 +247,7 @@ fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>>
             aliases: aliases.map(str::to_owned).collect(),
             kind: ConversionKind::OneOff,
             at: paid.at,
+            began: paid.at,
             currency: paid.currency,
             paid: Some(paid),
             pending: false,
@@ -272,6 +282,7 @@ fn invoice_part<'a>(
             .collect(),
         kind,
         at: paid.at,
+        began: paid.at,
         currency: paid.currency,
         paid: Some(paid),
         pending: false,

@@ -39,16 +39,18 @@ impl<'a> Part<'a> {
     /// None while only a refund of it has come. What went back is told without tax; its tax went back in proportion.
     pub(super) fn reported(name: &str, reported: &'a Reported) -> Option<Self> {
         let sale = reported.sale.as_ref()?;
+        let at = sale.at;
         let gross = money::sum([sale.amount, sale.tax]);
         let told = reported.refunded.get(&sale.currency).copied().unwrap_or(0);
         Some(Self {
             name: name.to_owned(),
             aliases: Vec::new(),
             kind: ConversionKind::OneOff,
-            at: sale.at,
+            at,
+            began: at,
             currency: sale.currency,
             paid: Some(Paid {
-                at: sale.at,
+                at,
                 amount_paid: gross,
                 total: gross,
                 total_excluding_tax: sale.amount,
@@ -64,6 +66,7 @@ impl<'a> Part<'a> {
                     proportion(gross, told, sale.amount)
                 },
                 disputed: false,
+                whole: reported.fully_refunded,
             },
             clicks: sale.click.into_iter().collect(),
             reported: Some(sale),

@@ -233,6 +233,14 @@ impl TestApp {
         .await;
     }
 
+    /// Waits until all that is left in the inbox waits for a later time.
+    pub async fn until_it_waits(&self) {
+        eventually("an event that waits", async || {
+            self.next_pending().await.filter(|due| *due > self.now())
+        })
+        .await;
+    }
+
     /// Does what is due of the work owed to Stripe, and waits until it is done.
     pub async fn work_off(&self) {
         let operations = &self.instance.app.operations;

@@ -105,30 +105,39 @@ async fn money(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     );
 }
 
-/// Each conversion's commission is the sum of its affiliate's entries, and nobody else has any but its recruiter; each
-/// balance is the sum of all. What is held, rejected or refunded has nothing.
+/// Each conversion's commission is the sum of its affiliate's entries, in its currency, and nobody else has any but its
+/// one recruiter; each balance is the sum of all. What is held, rejected or refunded has nothing.
 async fn ledger(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let entries = ledger_entry::Entity::find().all(db).await.unwrap();
-    let mut commissions: BTreeMap<(Uuid, Uuid), i64> = BTreeMap::new();
-    let mut overrides: BTreeMap<Uuid, i64> = BTreeMap::new();
+    let mut commissions: BTreeMap<(Uuid, Uuid, String), i64> = BTreeMap::new();
+    let mut overrides: BTreeMap<(Uuid, Uuid, String), i64> = BTreeMap::new();
     let mut of_affiliate: BTreeMap<(Uuid, bool, String), i64> = BTreeMap::new();
     for entry in &entries {
+        let place = (entry.conversion_id.0, entry.affiliate_id.0, entry.currency.clone());
         let of_conversion = match entry.kind {
-            EntryKind::Commission | EntryKind::Clawback => commissions
-                .entry((entry.conversion_id.0, entry.affiliate_id.0))
-                .or_default(),
-            EntryKind::Override | EntryKind::OverrideClawback => overrides.entry(entry.conversion_id.0).or_default(),
+            EntryKind::Commission | EntryKind::Clawback => commissions.entry(place).or_default(),
+            EntryKind::Override | EntryKind::OverrideClawback => overrides.entry(place).or_default(),
         };
         *of_conversion += entry.amount;
         *of_affiliate
             .entry((entry.affiliate_id.0, entry.livemode, entry.currency.clone()))
             .or_default() += entry.amount;
     }
+    overrides.retain(|_, sum| *sum != 0);
     for row in conversions {
-        let sum = commissions.remove(&(row.id.0, row.affiliate_id.0)).unwrap_or(0);
+        let place = (row.id.0, row.affiliate_id.0, row.commission_currency.clone());
+        let sum = commissions.remove(&place).unwrap_or(0);
         assert_eq!(sum, row.commission, "the ledger of {}", row.id);
-        let on_top = overrides.remove(&row.id.0).unwrap_or(0);
+        let of_recruiter = overrides
+            .keys()
+            .find(|(conversion, ..)| *conversion == row.id.0)
+            .cloned();
+        let on_top = of_recruiter
+            .clone()
+            .and_then(|place| overrides.remove(&place))
+            .unwrap_or(0);
         assert!(on_top >= 0, "the override of {}", row.id);
+        assert!(of_recruiter.is_none_or(|(_, who, currency)| who != row.affiliate_id.0 && currency == place.2));
         let nothing = matches!(
             row.status,
             ConversionStatus::Held | ConversionStatus::Rejected | ConversionStatus::Refunded
@@ -139,10 +148,7 @@ async fn ledger(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
         commissions.values().all(|sum| *sum == 0),
         "what is no one's: {commissions:?}"
     );
-    assert!(
-        overrides.values().all(|sum| *sum == 0),
-        "what is no one's: {overrides:?}"
-    );
+    assert!(overrides.is_empty(), "what is no one's: {overrides:?}");
     of_affiliate.retain(|_, sum| *sum != 0);
     let balances = affiliate_balance::Entity::find().all(db).await.unwrap();
     let balances = balances.into_iter().filter(|row| row.amount != 0);

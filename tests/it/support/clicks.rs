@@ -6,12 +6,9 @@ use entity::{
     id::{AffiliateId, BrandId, CampaignId, ClickId, CodeId, LinkId},
     sale_report, taken_code,
 };
-use rekomi::{
-    clicks,
-    domain::{
-        feed::FeedName,
-        reports::{Decision, Report, ReportedCode, ReportedSale, Verdict},
-    },
+use rekomi::domain::{
+    feed::FeedName,
+    reports::{Decision, Report, ReportedCode, ReportedSale, Verdict},
 };
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde_json::{Value, json};
@@ -61,15 +58,38 @@ impl TestApp {
             .to_string()
     }
 
-    async fn record(
+    /// Many clicks of a visitor's, one each second.
+    pub async fn clicks(&self, affiliate: &str, campaign: &str, visitor: u128, from: i64, many: i64) {
+        let visitor = Uuid::from_u128(visitor);
+        let one = self
+            .click_row(self.acme.id, affiliate, campaign, visitor, second(from))
+            .await;
+        let rows = (0..many).map(|n| click::Model {
+            id: ClickId(self.clock.new_id()),
+            clicked_at: second(from + n),
+            ..one.clone()
+        });
+        self.store(rows.collect()).await;
+    }
+
+    /// Stores a click whose id was given before, now.
+    pub async fn late_click(&self, id: ClickId, affiliate: &str, campaign: &str) {
+        let at = second(self.now().timestamp() - 60);
+        let row = self
+            .click_row(self.acme.id, affiliate, campaign, self.clock.new_id(), at)
+            .await;
+        self.store(vec![click::Model { id, ..row }]).await;
+    }
+
+    async fn click_row(
         &self,
         brand: BrandId,
         affiliate: &str,
         campaign: &str,
         visitor: Uuid,
         at: DateTime<Utc>,
-    ) -> ClickId {
-        let click = click::Model {
+    ) -> click::Model {
+        click::Model {
             id: ClickId(self.clock.new_id()),
             brand_id: brand,
             link_id: self.link(affiliate, campaign).await,
@@ -78,12 +98,29 @@ impl TestApp {
             visitor,
             address_hash: None,
             clicked_at: at,
-        };
-        let id = click.id;
-        let (way, recorder) = clicks::clicks(self.instance.app.db.clone());
-        way.record(click);
+        }
+    }
+
+    async fn store(&self, clicks: Vec<click::Model>) {
+        let (way, recorder) = rekomi::clicks::clicks(self.instance.app.db.clone());
+        for click in clicks {
+            way.record(click);
+        }
         drop(way);
         recorder.run().await;
+    }
+
+    async fn record(
+        &self,
+        brand: BrandId,
+        affiliate: &str,
+        campaign: &str,
+        visitor: Uuid,
+        at: DateTime<Utc>,
+    ) -> ClickId {
+        let click = self.click_row(brand, affiliate, campaign, visitor, at).await;
+        let id = click.id;
+        self.store(vec![click]).await;
         id
     }
 

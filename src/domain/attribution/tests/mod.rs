@@ -120,6 +120,7 @@ impl World {
             campaign_id: campaign(of),
             visitor: Uuid::from_u128(7),
             at: day(-days),
+            beyond: false,
         };
         self.known.clicks.insert(id, click);
         self.clicks.insert(id);
@@ -150,6 +151,7 @@ impl World {
         let verdicts: Vec<_> = self.verdicts.iter().collect();
         decide(Evidence {
             at: day(0),
+            began: day(0),
             codes: &self.codes,
             shared: &self.shared,
             clicks: &self.clicks,

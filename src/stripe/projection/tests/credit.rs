@@ -22,6 +22,7 @@ fn with_click(mut evidence: Evidence) -> Evidence {
         campaign_id: Uuid::from_u128(3).into(),
         visitor: Uuid::from_u128(7),
         at: DateTime::UNIX_EPOCH + TimeDelta::seconds(9),
+        beyond: false,
     };
     evidence.known.clicks.insert(CLICK, click);
     let person = attribution::Person {
@@ -166,4 +167,5 @@ fn what_went_back_of_a_reported_sale_is_without_tax_to_the_last_unit() {
     assert_eq!(back(0, true, 1000, 77), (1000, 0, Refunded));
     assert_eq!(back(0, true, 0, 77), (0, 0, Refunded));
     assert_eq!(back(0, false, 0, 0), (0, 0, Standing));
+    assert_eq!(back(0, true, 0, 0), (0, 0, Refunded));
 }
