@@ -138,9 +138,9 @@ impl StripeEvent {
         self.row.last_error.as_deref()
     }
 
-    /// The body as it came, JSON. Bytes that are no text are shown as U+FFFD. It costs 640 points of complexity, so
+    /// The body as it came, JSON. Bytes that are no text are shown as U+FFFD. It costs 480 points of complexity, so
     /// that no more than sixty are asked for at once.
-    #[graphql(complexity = 640)]
+    #[graphql(complexity = 480)]
     async fn payload(&self) -> async_graphql::Result<String> {
         let body = present(self.loaders.event_body(self.row.id).await, "event")?;
         Ok(String::from_utf8_lossy(&body).into_owned())

@@ -9,7 +9,7 @@ pub type RekomiSchema = Schema<Query, Mutation, Subscriptions>;
 /// The standard introspection query is 15 deep.
 const MAX_DEPTH: usize = 20;
 /// Fields, each counted as often as its page has rows.
-const MAX_COMPLEXITY: usize = 40_000;
+const MAX_COMPLEXITY: usize = 30_000;
 const MAX_ALIASES: usize = 100;
 
 pub fn build() -> RekomiSchema {

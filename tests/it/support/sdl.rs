@@ -168,12 +168,18 @@ impl Sdl {
         if of.ends_with("Edge") || (depth == 0 && !transparent) {
             return None;
         }
-        let below = if transparent { depth } else { depth - 1 };
+        // Of an affiliate's affiliates no more than the plain fields: all others are asked of itself.
+        let again = kind.strip_suffix("Connection").unwrap_or(kind) == of;
+        let below = match (transparent, again) {
+            (true, _) => depth,
+            (false, true) => 0,
+            (false, false) => depth - 1,
+        };
         let paged = field
             .arguments
             .iter()
             .any(|argument| argument.node.name.node == "first");
-        let arguments = if paged { "(first: 3)" } else { "" };
+        let arguments = if paged { "(first: 2)" } else { "" };
         Some(format!("{name}{arguments} {}", self.selection(kind, below)))
     }
 }
