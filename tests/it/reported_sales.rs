@@ -112,8 +112,8 @@ both! {
 
     async fn what_comes_after_a_report_from_a_clock_that_is_ahead_has_no_part_in_it(app: &TestApp) {
         let stage = app.stage().await;
-        let max = app.max();
         app.pass(TimeDelta::hours(1));
+        let max = app.max();
         let click = app.click(&stage.sarah, &stage.campaign, 1, app.now().timestamp()).await.to_string();
         let sale = reported("order-1", json!({ "clickId": click, "occurredAt": app.now() + TimeDelta::minutes(4) }));
         let first = record(&max, sale.clone()).await;
