@@ -32,4 +32,5 @@ pub mod replay;
 pub mod sales;
 pub mod signature;
 mod standing;
+mod told;
 pub mod totals;

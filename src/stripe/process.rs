@@ -5,11 +5,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use entity::{
-    id::{ClickId, EventId},
-    stripe_event, stripe_object,
-};
+use chrono::TimeDelta;
+use entity::{id::EventId, stripe_event, stripe_object};
 use sea_orm::{EntityTrait, IntoActiveModel};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -18,17 +15,17 @@ use tokio_util::task::TaskTracker;
 use super::{
     drift::{self, Notice, events::Heard},
     facts::{Facts, Reading, read_event},
-    fetch::{Fetched, Fetcher, Learned},
-    fold::{self, Moved},
+    fetch::{Fetched, Fetcher},
+    fold,
     lanes::{Lanes, Place},
     outcome::{Outcome, Reason},
     queue,
+    told::{End, Told, feed},
 };
 use crate::{
     announce::FeedBell,
     clock::Clock,
     db::Db,
-    domain::feed::FeedName,
     error::{Error, Result},
     lease,
     worker::guarded,
@@ -45,14 +42,7 @@ const FETCHED: usize = 32;
 /// How often a transaction is begun again because another worker was in the way.
 const MAX_CONFLICTS: usize = 10;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
-/// How long an event waits for a click that is not stored, from when it came, and how often it looks.
-const CLICK_PATIENCE: TimeDelta = TimeDelta::seconds(10);
-const CLICK_PAUSE: TimeDelta = TimeDelta::seconds(1);
-/// Seconds between a click and an event that is worth the wait. Older ones are stored or lost; instances' clocks differ.
-const YOUNG_CLICK: std::ops::Range<i64> = -60..600;
 const MAX_BACKOFF_SECONDS: i64 = 300;
-/// What becomes of an event whose facts are merged, but which could not be completed.
-const WITHOUT_KEY: Outcome = Outcome::Parked(Reason::NoKey);
 
 #[derive(Clone)]
 pub struct Processor {
@@ -66,53 +56,6 @@ pub struct Processor {
     lanes: Lanes,
     /// Where events go whose fetches are done, to be folded many at once.
     fetched: mpsc::Sender<Told>,
-}
-
-/// What becomes of an event that was folded.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum End<'a> {
-    /// It is done with, and why.
-    Done(Outcome, Option<&'a str>),
-    /// What it tells beside others is to be looked up, or is not there yet: it comes again.
-    Again(DateTime<Utc>),
-}
-
-/// An event and all that it tells.
-struct Told {
-    event: stripe_event::Model,
-    learned: Learned,
-    /// What was fetched for it.
-    log: Vec<stripe_object::Model>,
-}
-
-impl Told {
-    /// What becomes of it at a moment, and why.
-    fn end(&self, moved: &Moved, now: DateTime<Utc>) -> End<'_> {
-        let feed = feed(&self.event);
-        let mut unlisted = self.learned.unlisted.iter();
-        if unlisted.any(|charge| moved.unclear.contains(&(feed, charge.clone()))) {
-            return End::Again(now);
-        }
-        if now < self.event.received_at + CLICK_PATIENCE && self.awaits_click(moved) {
-            return End::Again(now + CLICK_PAUSE);
-        }
-        match &self.learned.missing {
-            Some(missing) => End::Done(WITHOUT_KEY, Some(missing.as_str())),
-            None => End::Done(Outcome::Processed, None),
-        }
-    }
-
-    /// Whether it names a click that is so young that it may not be stored yet.
-    fn awaits_click(&self, moved: &Moved) -> bool {
-        let feed = feed(&self.event);
-        let unseen = |click: &ClickId| moved.unseen.contains(&(feed, *click));
-        let mut unseen = self.learned.facts.clicks().filter(unseen);
-        unseen.any(|click| {
-            let seconds = click.0.get_timestamp().map_or(0, |stamp| stamp.to_unix().0);
-            let age = self.event.received_at.timestamp() - i64::try_from(seconds).unwrap_or(i64::MAX);
-            YOUNG_CLICK.contains(&age)
-        })
-    }
 }
 
 impl Processor {
@@ -418,11 +361,4 @@ struct Sorted {
     /// They would be fetched, but all places are taken: by the seconds in which they come again.
     no_room: BTreeMap<u64, Vec<EventId>>,
     done: BTreeMap<(Outcome, String), Vec<EventId>>,
-}
-
-fn feed(event: &stripe_event::Model) -> FeedName {
-    FeedName {
-        brand: event.brand_id,
-        livemode: event.livemode,
-    }
 }
