@@ -57,6 +57,12 @@ impl Clock {
         Uuid::new_v7(stamp)
     }
 
+    /// A new UUIDv7 that is also later than `last`, which a clock that is ahead of this one may have given.
+    pub fn new_id_after(&self, last: Option<Uuid>) -> Uuid {
+        let next = last.map_or(Uuid::nil(), |last| Uuid::from_u128(last.as_u128().saturating_add(1)));
+        self.new_id().max(next)
+    }
+
     /// Moves a manual clock; the machine's clock cannot be moved.
     pub fn advance(&self, by: TimeDelta) {
         if let Source::Manual(now) = &self.source {
@@ -79,6 +85,18 @@ mod tests {
         let clock = Clock::manual(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
         let ids: Vec<_> = (0..1000).map(|_| clock.new_id()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn an_id_is_later_than_one_of_a_clock_that_is_ahead() {
+        let (clock, ahead) = (
+            Clock::manual(DateTime::UNIX_EPOCH),
+            Clock::manual(DateTime::UNIX_EPOCH + TimeDelta::days(1)),
+        );
+        let last = ahead.new_id();
+        let next = clock.new_id_after(Some(last));
+        assert!(next > last && next.get_version_num() == 7);
+        assert!(clock.new_id_after(None) < last);
     }
 
     #[test]

@@ -65,8 +65,21 @@ pub struct Model {
     pub attribution_trail: String,
     pub occurred_at: DateTimeUtc,
     pub recorded_at: DateTimeUtc,
-    /// Set when it turned out to be the same sale as an older one, which stands for both.
+    /// Set when it stands no more: where it turned out to be the same sale as an older one, to that one, which stands for
+    /// both; where by what was learned later nobody is credited for it, to itself.
     pub merged_into: Option<ConversionId>,
+}
+
+impl Model {
+    /// The older one that it turned out to be.
+    pub fn leads_to(&self) -> Option<ConversionId> {
+        self.merged_into.filter(|older| *older != self.id)
+    }
+
+    /// Nobody is credited for it any more. It is in no list and no sum.
+    pub fn is_withdrawn(&self) -> bool {
+        self.merged_into == Some(self.id)
+    }
 }
 
 crate::plain_table!();

@@ -17,6 +17,7 @@ use sea_orm::{
 use super::{
     Domain, approval_mint, audit,
     campaigns::MAX_NAME,
+    effective::after_the_last,
     links,
     page::{self, Order, Page, PageArgs},
     plans, recruiters, tenancy,
@@ -223,11 +224,14 @@ async fn append_status_in_txn(
     affiliate: &affiliate::Model,
     reason: Option<String>,
 ) -> Result<()> {
+    let of_affiliate = affiliate_status::Column::AffiliateId.eq(affiliate.id);
+    let column = affiliate_status::Column::EffectiveFrom;
+    let effective_from = after_the_last(txn, column, of_affiliate, domain.clock.now()).await?;
     let row = affiliate_status::Model {
         id: domain.clock.new_id(),
         brand_id: affiliate.brand_id,
         affiliate_id: affiliate.id,
-        effective_from: domain.clock.now(),
+        effective_from,
         status: affiliate.status,
         changed_by: actor.subject.clone(),
         reason,

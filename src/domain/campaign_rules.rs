@@ -2,7 +2,6 @@
 //!
 //! **Invariant.** A rule is never edited: a change appends one that is in force from now on.
 
-use chrono::{DateTime, Utc};
 use entity::{
     affiliate_rate,
     campaign::{self, ClickModel},
@@ -16,6 +15,7 @@ use super::{
     Domain,
     campaigns::MAX_DAYS,
     commission::{Pay, Rule},
+    effective::after_the_last,
 };
 use crate::{
     error::{Error, Problems, Result},
@@ -132,11 +132,14 @@ impl RuleInput {
         campaign: &campaign::Model,
     ) -> Result<campaign_rule::Model> {
         let (percent_bps, flat_amount, flat_currency) = columns(self.pay.as_ref());
+        let of_campaign = campaign_rule::Column::CampaignId.eq(campaign.id);
+        let now = domain.clock.now().max(campaign.created_at);
+        let effective_from = after_the_last(txn, campaign_rule::Column::EffectiveFrom, of_campaign, now).await?;
         let row = campaign_rule::Model {
             id: domain.clock.new_id(),
             brand_id: campaign.brand_id,
             campaign_id: campaign.id,
-            effective_from: effective_from(domain, campaign),
+            effective_from,
             percent_bps,
             flat_amount,
             flat_currency,
@@ -169,10 +172,6 @@ pub(super) fn check_sum(problems: &mut Problems, field: &[&'static str], pay: Op
         field,
         "The commission and the override on it are more than 100 percent.",
     );
-}
-
-fn effective_from(domain: &Domain, campaign: &campaign::Model) -> DateTime<Utc> {
-    domain.clock.now().max(campaign.created_at)
 }
 
 pub(super) fn pay(problems: &mut Problems, input: &CommissionInput) -> Option<Pay> {

@@ -5,7 +5,10 @@ use entity::{
     conversion::{self, AttributionMethod, ConversionKind, ConversionStatus},
     id::{AffiliateId, CampaignId, CodeId, ConversionId},
 };
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, Select, sea_query::SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, ExprTrait, PaginatorTrait, QueryFilter, Select,
+    sea_query::{Expr, SimpleExpr},
+};
 use serde::Serialize;
 
 use super::{
@@ -184,10 +187,17 @@ pub(super) async fn current(
 ) -> Result<Option<conversion::Model>> {
     let mut row = by_id(db, scope, id).await?;
     // That one may have turned out to be a third one's: each leads to one that is older.
-    while let Some(older) = row.as_ref().and_then(|row| row.merged_into) {
+    while let Some(older) = row.as_ref().and_then(conversion::Model::leads_to) {
         row = by_id(db, scope, older).await?;
     }
     Ok(row)
+}
+
+/// Those that stand, and those that nobody is credited for any more.
+pub fn not_joined() -> SimpleExpr {
+    conversion::Column::MergedInto
+        .is_null()
+        .or(Expr::col(conversion::Column::MergedInto).eq(Expr::col(conversion::Column::Id)))
 }
 
 async fn by_id(db: &impl ConnectionTrait, scope: &Scope, id: ConversionId) -> Result<Option<conversion::Model>> {

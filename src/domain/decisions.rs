@@ -78,6 +78,7 @@ impl Judgement {
 }
 
 const IDS: &[&str] = &["ids"];
+const WITHDRAWN: &str = "By what is known of the sale now, nobody is credited for it.";
 
 /// Approves or rejects conversions; what became of each, in order.
 ///
@@ -117,6 +118,9 @@ async fn judge_one(
     let row = locked_in_txn(&txn, actor, id)
         .await?
         .ok_or_else(|| Error::not_found(IDS))?;
+    if row.is_withdrawn() && judgement == Judgement::Approve {
+        return Err(Error::user(UserErrorCode::Invalid, IDS, WITHDRAWN));
+    }
     if !judgement.applies_to(row.status)? {
         return Ok(Decided {
             conversion: row,
@@ -163,6 +167,9 @@ async fn reassign_one(
     let txn = domain.db.begin().await?;
     let row = locked_in_txn(&txn, actor, id).await?;
     let row = row.ok_or_else(|| Error::not_found(&["id"]))?;
+    if row.is_withdrawn() {
+        return Err(Error::user(UserErrorCode::Invalid, &["id"], WITHDRAWN));
+    }
     let affiliate = affiliates::find(&txn, &actor.scope, to).await?;
     let affiliate = affiliate.ok_or_else(|| Error::not_found(AFFILIATE))?;
     if row.affiliate_id == affiliate.id {
@@ -215,8 +222,9 @@ async fn decide_in_txn(
     reason: &str,
     entry: audit::Entry,
 ) -> Result<Decided> {
+    let last = domain.books.last_decision_in_txn(&txn, row.sale_id).await?;
     let decision = Decision {
-        id: domain.clock.new_id(),
+        id: domain.clock.new_id_after(last),
         part: row.part,
         verdict,
         reason: reason.to_owned(),

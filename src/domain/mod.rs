@@ -31,6 +31,7 @@ mod coupon_terms;
 pub mod coupons;
 pub mod decisions;
 pub mod drift;
+mod effective;
 pub mod feed;
 pub mod first_try;
 pub mod follows;
@@ -136,6 +137,9 @@ pub trait Books: Send + Sync {
         feed: FeedName,
         external_id: &str,
     ) -> Result<ReportedSoFar>;
+
+    /// The id of the last decision about a sale that the caller has locked.
+    async fn last_decision_in_txn(&self, txn: &DatabaseTransaction, sale: Uuid) -> Result<Option<Uuid>>;
 
     /// The feed has grown; the commit is done.
     fn ring(&self);

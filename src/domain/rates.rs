@@ -18,6 +18,7 @@ use super::{
     Domain, affiliates, audit,
     campaign_rules::{CommissionInput, check_sum, columns, current_rule, pay, rate},
     commission::Pay,
+    effective::after_the_last,
     tenancy,
 };
 use crate::{
@@ -104,12 +105,16 @@ pub async fn set(domain: &Domain, actor: &Actor, input: SetRate) -> Result<affil
         return Ok(affiliate);
     }
     let (percent_bps, flat_amount, flat_currency) = columns(new.as_ref());
+    let column = affiliate_rate::Column::EffectiveFrom;
+    let of_both = affiliate_rate::Column::AffiliateId
+        .eq(affiliate.id)
+        .and(affiliate_rate::Column::CampaignId.eq(campaign.id));
     let row = affiliate_rate::Model {
         id: domain.clock.new_id(),
         brand_id: affiliate.brand_id,
         affiliate_id: affiliate.id,
         campaign_id: campaign.id,
-        effective_from: domain.clock.now(),
+        effective_from: after_the_last(&txn, column, of_both, domain.clock.now()).await?,
         percent_bps,
         flat_amount,
         flat_currency,

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{
     Domain, affiliates, audit,
+    effective::after_the_last,
     page::{self, Order, Page, PageArgs},
     plans, tenancy,
 };
@@ -136,11 +137,14 @@ pub(super) async fn append_in_txn(
     affiliate: AffiliateId,
     recruiter: Option<AffiliateId>,
 ) -> Result<()> {
+    let of_affiliate = affiliate_recruiter::Column::AffiliateId.eq(affiliate);
+    let column = affiliate_recruiter::Column::EffectiveFrom;
+    let effective_from = after_the_last(txn, column, of_affiliate, domain.clock.now()).await?;
     let row = affiliate_recruiter::Model {
         id: domain.clock.new_id(),
         brand_id: actor.scope.brand,
         affiliate_id: affiliate,
-        effective_from: domain.clock.now(),
+        effective_from,
         recruiter_id: recruiter,
         changed_by: actor.subject.clone(),
     };

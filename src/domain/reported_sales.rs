@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub use super::reported_input::{Amount, RecordConversion, RefundConversion};
 use super::{
-    Domain, audit,
+    Domain, audit, conversions,
     feed::FeedName,
     reported_input::Figures,
     reported_names::Named,
@@ -199,7 +199,7 @@ async fn conversion_in_txn(
     let known = reported_in_txn(txn, domain, actor, external_id).await?;
     let row = tenancy::find::<conversion::Entity>(&actor.scope)
         .filter(conversion::Column::SaleId.eq(known.row))
-        .filter(conversion::Column::MergedInto.is_null());
+        .filter(conversions::not_joined());
     Ok(row.one(txn).await?)
 }
 

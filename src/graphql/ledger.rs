@@ -42,7 +42,7 @@ impl LedgerEntry {
     /// The sale that it is about; where that turned out to be another's, the older one.
     async fn sale(&self) -> async_graphql::Result<Arc<conversion::Model>> {
         let mut row = present(self.loaders.conversion(self.row.conversion_id).await, "conversion")?;
-        while let Some(older) = row.merged_into {
+        while let Some(older) = row.leads_to() {
             row = present(self.loaders.conversion(older).await, "conversion")?;
         }
         Ok(row)

@@ -41,7 +41,8 @@ impl Subscriptions {
     }
 
     /// Conversions that something has changed, as they are now: refunds, disputes, a first invoice after its
-    /// subscription, a code learned late, two that turned out to be one. With `after`, first everything since that
+    /// subscription, a code learned late, two that turned out to be one, one that nobody is
+    /// credited for by what is known now (`REJECTED`, and in no list). With `after`, first everything since that
     /// cursor, which may be one of `conversionCreated` as well.
     #[graphql(guard = "May(Operation::ReadFeed)")]
     async fn conversion_updated(
@@ -86,7 +87,8 @@ async fn events(
                 // A conversion that was credited to somebody else since is that one's alone.
                 let heard = feed::is_visible(&item.event, &scope, kind)
                     && scope.affiliate.is_none_or(|own| own == item.conversion.affiliate_id)
-                    && item.conversion.merged_into.is_none()
+                    && item.conversion.leads_to().is_none()
+                    && (kind == FeedKind::ConversionUpdated || !item.conversion.is_withdrawn())
                     && filter.matches(&item.conversion, &scope, clock.now());
                 heard.then(|| {
                     Ok(ConversionEvent {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
-    conversion,
+    conversion::{self, ConversionStatus},
     feed_event::FeedKind,
     id::{AffiliateId, CodeId, ConversionId, LedgerEntryId},
     ledger_entry::{self, EntryKind},
@@ -20,12 +20,16 @@ use sea_orm::{
 };
 
 use super::{
-    projection::{self, Evidence, Projection},
+    projection::{self, Evidence, Projection, Uncredited},
     sales::Sale,
     standing::{Slot, Standing},
     totals::Totals,
 };
-use crate::{clock::Clock, domain::feed::FeedName, error::Result};
+use crate::{
+    clock::Clock,
+    domain::{attribution::Step, feed::FeedName},
+    error::Result,
+};
 
 /// What the feed has to tell, once everything else is written.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +110,7 @@ impl Writer<'_> {
             // What was recorded under a name that several go by is the first one's alone.
             let mut recorded: Vec<_> = names.filter_map(find).filter(|row| !ours.contains(&row.id)).collect();
             // Where several that were recorded are one, the oldest stays.
-            recorded.sort_by_key(|row| row.id);
+            recorded.sort_by_key(|row| (row.is_withdrawn(), row.id));
             let old = recorded.first().copied();
             let row = self.row(sale, &projected, old)?;
             let joined = recorded.len() > 1;
@@ -125,6 +129,12 @@ impl Writer<'_> {
             ours.insert(row.id);
             self.conversion(old, row, joined);
         }
+        let recorded = standing.conversions.values();
+        for row in recorded.filter(|row| row.sale_id == sale.row.id && !row.is_withdrawn()) {
+            if ours.insert(row.id) {
+                self.withdraw(row, &projection.uncredited)?;
+            }
+        }
         let mut counted = BTreeSet::new();
         for projected in projection.redemptions {
             counted.insert((projected.code_id, projected.usage.clone()));
@@ -137,10 +147,42 @@ impl Writer<'_> {
 
     /// The younger of two that turned out to be one leaves every list and sum, and leads to the older.
     fn merge(&mut self, younger: &conversion::Model, into: &conversion::Model) {
-        self.totals.conversion(younger, -1);
+        self.uncount(younger);
         self.merged_conversions.push(conversion::Model {
             merged_into: Some(into.id),
             ..younger.clone()
+        });
+    }
+
+    /// One that nobody is credited for any more leaves every list and sum, and can still be asked for by its id.
+    fn withdraw(&mut self, row: &conversion::Model, uncredited: &[Uncredited]) -> Result<()> {
+        self.uncount(row);
+        let why = uncredited.iter().find(|part| part.names.contains(&row.part));
+        let trail = why.map(|part| part.trail.clone()).unwrap_or_default();
+        let trail: Vec<Step> = trail.into_iter().chain([Step::withdrawn()]).collect();
+        self.tell(FeedKind::ConversionUpdated, row);
+        self.merged_conversions.push(conversion::Model {
+            status: ConversionStatus::Rejected,
+            commission: 0,
+            attribution_trail: serde_json::to_string(&trail)?,
+            merged_into: Some(row.id),
+            ..row.clone()
+        });
+        Ok(())
+    }
+
+    fn uncount(&mut self, row: &conversion::Model) {
+        if !row.is_withdrawn() {
+            self.totals.conversion(row, -1);
+        }
+    }
+
+    fn tell(&mut self, kind: FeedKind, row: &conversion::Model) {
+        self.news.push(News {
+            feed: self.feed,
+            kind,
+            conversion: row.id,
+            affiliate: row.affiliate_id,
         });
     }
 
@@ -195,23 +237,17 @@ impl Writer<'_> {
         if old == Some(&row) && !joined {
             return;
         }
-        self.news.push(News {
-            feed: self.feed,
-            kind: if old.is_some() {
-                FeedKind::ConversionUpdated
-            } else {
-                FeedKind::ConversionCreated
-            },
-            conversion: row.id,
-            affiliate: row.affiliate_id,
-        });
         self.totals.conversion(&row, 1);
         match old {
             Some(old) => {
-                self.totals.conversion(old, -1);
+                self.tell(FeedKind::ConversionUpdated, &row);
+                self.uncount(old);
                 self.changed_conversions.push(row);
             }
-            None => self.new_conversions.push(row),
+            None => {
+                self.tell(FeedKind::ConversionCreated, &row);
+                self.new_conversions.push(row);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Folds what is reported and decided into its sales: the door by which the domain comes to the books.
 
 use async_trait::async_trait;
-use sea_orm::DatabaseTransaction;
+use entity::sale;
+use sea_orm::{DatabaseTransaction, EntityTrait};
+use uuid::Uuid;
 
 use super::{
     facts::{Facts, Reported, read_report, reported_name},
@@ -58,6 +60,14 @@ impl domain::Books for Books {
             refunded: reported.refunded,
             fully_refunded: reported.fully_refunded,
         })
+    }
+
+    async fn last_decision_in_txn(&self, txn: &DatabaseTransaction, sale: Uuid) -> Result<Option<Uuid>> {
+        let Some(row) = sale::Entity::find_by_id(sale).one(txn).await? else {
+            return Ok(None);
+        };
+        let facts: Facts = serde_json::from_str(&row.facts)?;
+        Ok(facts.decisions.keys().last().copied())
     }
 
     fn ring(&self) {

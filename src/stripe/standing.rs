@@ -12,13 +12,14 @@ use entity::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::{domain::conversions, error::Result};
 
 /// A place in the ledger, with when it is due: what should stand there is a sum.
 pub(super) type Slot = (ConversionId, AffiliateId, EntryKind, String, DateTime<Utc>);
 
 /// What stands for some sales.
 pub(super) struct Standing {
+    /// Those that were joined to others are not among them, those that were withdrawn are.
     pub(super) conversions: BTreeMap<(Uuid, String), conversion::Model>,
     pub(super) redemptions: BTreeMap<(CodeId, String), redemption::Model>,
     pub(super) ledger: BTreeMap<Slot, i64>,
@@ -29,7 +30,7 @@ impl Standing {
     pub(super) async fn read(txn: &impl ConnectionTrait, sales: Vec<Uuid>) -> Result<Standing> {
         let conversions = conversion::Entity::find()
             .filter(conversion::Column::SaleId.is_in(sales.iter().copied()))
-            .filter(conversion::Column::MergedInto.is_null())
+            .filter(conversions::not_joined())
             .all(txn)
             .await?;
         let redemptions = redemption::Entity::find()

@@ -43,6 +43,11 @@ impl Step {
         Self::new("CLICK", "PASSED_OVER", format!("{text} is not known"))
     }
 
+    /// Somebody was credited, until more was known of the sale.
+    pub fn withdrawn() -> Self {
+        Self::new("SALE", "WITHDRAWN", "by what is known of it now nobody is credited")
+    }
+
     pub(super) fn about(self, affiliate: AffiliateId) -> Self {
         Self {
             affiliate: Some(affiliate),

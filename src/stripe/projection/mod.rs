@@ -51,6 +51,15 @@ pub struct Named {
 pub struct Projection {
     pub conversions: Vec<Conversion>,
     pub redemptions: Vec<Redemption>,
+    pub uncredited: Vec<Uncredited>,
+}
+
+/// A part that nobody is credited for, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncredited {
+    /// Its name and its aliases.
+    pub names: Vec<String>,
+    pub trail: Vec<Step>,
 }
 
 /// One credited part of a sale. Amounts are minor units.
@@ -166,6 +175,10 @@ impl Thread<'_> {
                 known: &self.evidence.known,
             });
             let Some(credit) = decision.credit.clone() else {
+                projection.uncredited.push(Uncredited {
+                    names: part.aliases.iter().chain([&part.name]).cloned().collect(),
+                    trail: decision.trail,
+                });
                 continue;
             };
             projection.conversions.extend(self.conversion(part, decision, &credit));
