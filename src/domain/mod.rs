@@ -32,6 +32,7 @@ pub mod coupons;
 pub mod decisions;
 pub mod drift;
 pub mod feed;
+pub mod feed_pruning;
 pub mod first_try;
 pub mod follows;
 pub mod inbox;

@@ -32,8 +32,15 @@ use crate::{clock::Clock, domain::feed::FeedName, error::Result};
 pub struct News {
     pub feed: FeedName,
     pub kind: FeedKind,
-    pub conversion: ConversionId,
+    pub about: About,
     pub affiliate: AffiliateId,
+}
+
+/// What it tells of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum About {
+    Conversion(ConversionId),
+    Code(CodeId),
 }
 
 /// Collects the writes of one transaction.
@@ -202,7 +209,7 @@ impl Writer<'_> {
             } else {
                 FeedKind::ConversionCreated
             },
-            conversion: row.id,
+            about: About::Conversion(row.id),
             affiliate: row.affiliate_id,
         });
         self.totals.conversion(&row, 1);
