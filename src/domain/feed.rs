@@ -20,6 +20,8 @@ use crate::{
 
 /// How many rows are read at once.
 pub const BATCH: u64 = 500;
+/// How far the clocks of several servers may differ.
+const SKEW: TimeDelta = TimeDelta::seconds(5);
 
 /// One brand's feed of one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,12 +105,12 @@ pub async fn resolve(domain: &Domain, actor: &Actor, cursor: &str) -> Result<i64
     // A row's id is made after its time was taken, and has only the milliseconds of its own.
     let is_old = |id| pruned.is_some_and(|(_, before)| age(id) <= before + TimeDelta::seconds(1));
     match place {
-        // Nothing was there, and nothing that came since was forgotten: of what was, the newest row would be there.
-        Place::Moment(id) if is_old(id) => match rows.one(reader).await? {
-            Some(_) => Err(Error::Cursor(CursorFault::Expired)),
-            None => Ok(0),
+        // Nothing was there: what is there came since, and the first of it is, unless it was forgotten.
+        Place::Moment(id) => match rows.order_by_asc(feed_event::Column::Sequence).one(reader).await? {
+            Some(_) if is_old(id) => Err(Error::Cursor(CursorFault::Expired)),
+            Some(first) if first.created_at + SKEW < age(id) => Err(Error::Cursor(CursorFault::Unknown)),
+            _ => Ok(0),
         },
-        Place::Moment(_) => Ok(0),
         Place::Row(id) => match rows.filter(feed_event::Column::Id.eq(id)).one(reader).await? {
             // An affiliate's rows are forgotten in order: where one is, all of its later ones are. Of all affiliates'
             // some may be gone.

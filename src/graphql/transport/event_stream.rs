@@ -94,6 +94,7 @@ impl<G: Gateway> EventStream<G> {
 
     pub(super) async fn serve(mut self) {
         while let Ok(()) = self.step().await {}
+        self.running.clear();
     }
 
     /// Waits for the next thing to happen, and sees to it.

@@ -188,12 +188,11 @@ fn write(answer: Answer, media: MediaType) -> Response {
     response
 }
 
-/// A document that is not taken, where nothing but a status says so: it is none that a well-formed answer has.
+/// A document that is not taken, where only a status says that it is not: also to clients of the older media type.
 pub(super) fn refuse(answer: Answer, media: MediaType) -> Response {
+    let status = answer.status(MediaType::GraphqlResponse);
     let mut response = write(answer, media);
-    if response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-    }
+    *response.status_mut() = status;
     response
 }
 

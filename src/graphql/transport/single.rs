@@ -142,6 +142,7 @@ fn find<G: Gateway>(
 /// The reservation's token: in a header, or where no header can be sent in the query string.
 fn token(parts: &Parts) -> Option<String> {
     let header = parts.headers.get(TOKEN).and_then(|token| token.to_str().ok());
+    let header = header.filter(|token| !token.is_empty());
     header.map(str::to_owned).or_else(|| parameter(parts, "token"))
 }
 

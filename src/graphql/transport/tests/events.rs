@@ -113,7 +113,7 @@ fn ask(query: &str, headers: &[(&str, &str)]) -> Request<Body> {
 const OLIVIA: (&str, &str) = ("authorization", "Bearer olivia");
 
 async fn stream(router: &Router, query: &str, headers: &[(&str, &str)]) -> Events {
-    let request = ask(query, &[&[OLIVIA], headers].concat());
+    let request = ask(query, &[&[OLIVIA][..], headers].concat());
     Events::of(router.clone().oneshot(request).await.unwrap())
 }
 

@@ -121,7 +121,7 @@ impl Subscriptions {
         stream::iter(1..=3).map(move |step| {
             place.reach(format!("at-{step}"));
             if step == 2 {
-                Err(std::io::Error::other("SQLSTATE 42P01: no such table").into())
+                Err(Error::from(std::io::Error::other("SQLSTATE 42P01: no such table")))
             } else {
                 Ok(step)
             }
