@@ -13,6 +13,7 @@ use axum::{
     },
 };
 use futures_util::{StreamExt, stream};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,6 +21,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{TransportSettings, errors::Answer, place::Place};
 
 const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Of a stream that carries several operations.
+#[derive(Serialize)]
+struct Next<'a> {
+    id: &'a str,
+    payload: &'a Answer,
+}
 
 /// An answer; with the id of its operation, where a stream carries several.
 pub(super) fn next(operation: Option<&str>, answer: &Answer) -> Result<Event, axum::Error> {
@@ -29,7 +37,7 @@ pub(super) fn next(operation: Option<&str>, answer: &Answer) -> Result<Event, ax
         None => event,
     };
     match operation {
-        Some(id) => event.json_data(json!({ "id": id, "payload": answer })),
+        Some(id) => event.json_data(Next { id, payload: answer }),
         None => event.json_data(answer),
     }
 }
