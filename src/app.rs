@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, serve::ListenerExt};
+use chrono::TimeDelta;
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +20,7 @@ use crate::{
     config::Config,
     db::{DatabaseUrl, Db},
     directory::Directory,
-    domain::{Domain, Outbox},
+    domain::{Domain, Outbox, feed_pruning},
     error::Result,
     gateway::Gateway,
     graphql::{
@@ -30,8 +31,9 @@ use crate::{
     landings::Landings,
     lease,
     live::Live,
+    live_stats::LiveStats,
     rest::{
-        health, layers, redirect, script, stripe_webhook,
+        health, layers, redirect, script, stalled, stripe_webhook,
         v1::{self, V1},
     },
     stripe::{
@@ -51,6 +53,7 @@ const INBOX_INTERVAL: Duration = Duration::from_millis(500);
 const OPERATIONS_INTERVAL: Duration = Duration::from_secs(1);
 const BACKFILL_INTERVAL: Duration = Duration::from_secs(1);
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(600);
+const PRUNING_INTERVAL: Duration = Duration::from_secs(600);
 /// How long a stop waits for work in hand.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -134,6 +137,7 @@ impl App {
         let (clicks, recorder) = clicks(db.clone());
         let recorder = tokio::spawn(recorder.run());
         spawn_forgetting(&tasks, &shutdown, &db, &clock);
+        spawn_pruning(&tasks, &shutdown, &db, &clock, config.feed_days);
         let stop = shutdown.clone();
         tasks.spawn(async move { stop.run_until_cancelled(folder.run()).await });
         spawn_workers(&tasks, &shutdown, &processor, events_due, &operations);
@@ -184,6 +188,7 @@ impl App {
             callers,
             domain: self.domain.clone(),
             live: self.live.clone(),
+            live_stats: LiveStats::new(self.live.clone()),
             public_url: self.config.public_url.origin().ascii_serialization().into(),
         };
         let mut settings = TransportSettings::new(self.clock.clone(), self.shutdown.clone());
@@ -221,6 +226,7 @@ impl App {
         let served = {
             let shutdown = shutdown.clone();
             let routes = self.router().into_make_service_with_connect_info::<SocketAddr>();
+            let listener = listener.tap_io(stalled::give_up);
             let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned());
             let server = tokio::spawn(server.into_future());
             self.shutdown.cancelled().await;
@@ -298,6 +304,15 @@ fn spawn_forgetting(tasks: &TaskTracker, shutdown: &CancellationToken, db: &Db, 
     let (stop, db, clock) = (shutdown.clone(), db.clone(), clock.clone());
     let work = worker::run("addresses", Arc::default(), ADDRESSES_INTERVAL, stop, async move || {
         clicks::forget_addresses(&db, clock.now()).await
+    });
+    tasks.spawn(work);
+}
+
+/// The feed is kept for some days.
+fn spawn_pruning(tasks: &TaskTracker, shutdown: &CancellationToken, db: &Db, clock: &Clock, days: u16) {
+    let (stop, db, clock) = (shutdown.clone(), db.clone(), clock.clone());
+    let work = worker::run("feed", Arc::default(), PRUNING_INTERVAL, stop, async move || {
+        feed_pruning::prune(&db, clock.now() - TimeDelta::days(days.into())).await
     });
     tasks.spawn(work);
 }

@@ -44,12 +44,37 @@ pub enum Error {
     /// A query's argument is out of range; the message names it.
     #[error("{0}")]
     BadUserInput(String),
+    /// A cursor of the feed leads nowhere.
+    #[error("{}", .0.message())]
+    Cursor(CursorFault),
     /// Another transaction was in the way; the same again may well succeed.
     #[error("{0}")]
     Retry(String),
     /// Ours to mend; never shown to a client.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What is wrong with a cursor of the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CursorFault {
+    /// It is none.
+    Invalid,
+    /// Some of what came after it was forgotten since.
+    Expired,
+    /// The feed has no such place: it is of another one, or was told by a database that has since been restored to an
+    /// earlier state.
+    Unknown,
+}
+
+impl CursorFault {
+    fn message(self) -> &'static str {
+        match self {
+            Self::Invalid => "This is not a cursor of a feed.",
+            Self::Expired => "The cursor is older than what the feed keeps: read the page again, and its feedCursor.",
+            Self::Unknown => "The feed does not have this cursor: read the page again, and its feedCursor.",
+        }
+    }
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -19,6 +19,7 @@ use crate::{
         transport::AuthError,
     },
     live::Live,
+    live_stats::LiveStats,
 };
 
 #[derive(Clone)]
@@ -27,6 +28,7 @@ pub struct Gateway {
     pub callers: Callers,
     pub domain: Domain,
     pub live: Live,
+    pub live_stats: LiveStats,
     /// How the server is reached from outside, without a slash at the end.
     pub public_url: Arc<str>,
 }
@@ -52,6 +54,10 @@ impl transport::Gateway for Gateway {
                 AuthError::Unavailable
             }
         })
+    }
+
+    fn identity(&self, actor: &Actor) -> String {
+        format!("{} {:?} {:?}", actor.subject, actor.credential, actor.scope)
     }
 
     fn expires_at(&self, actor: &Actor) -> Option<DateTime<Utc>> {
@@ -83,6 +89,7 @@ impl transport::Gateway for Gateway {
         };
         request.data(State {
             live: self.live.clone(),
+            live_stats: self.live_stats.clone(),
             public_url: self.public_url.clone(),
             feed_cursor,
             requester: actor.map(|actor| Requester {

@@ -23,6 +23,7 @@ pub mod keyring;
 pub mod landings;
 pub mod lease;
 pub mod live;
+pub mod live_stats;
 pub mod money;
 pub mod rest;
 pub mod standin;

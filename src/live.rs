@@ -40,7 +40,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Item {
     pub event: Arc<feed_event::Model>,
-    pub conversion: Arc<conversion::Model>,
+    /// `None` where it tells of figures.
+    pub conversion: Option<Arc<conversion::Model>>,
     pub loaders: Arc<Loaders>,
 }
 
@@ -48,10 +49,10 @@ pub struct Item {
 #[derive(Clone)]
 pub struct Live {
     /// Not confined: each feed is read as its brand.
-    domain: Domain,
+    pub(crate) domain: Domain,
     told: Arc<Notify>,
-    tasks: TaskTracker,
-    shutdown: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
     channels: Arc<Mutex<HashMap<FeedName, Weak<broadcast::Sender<Item>>>>>,
 }
 
@@ -164,7 +165,7 @@ async fn items(domain: &Domain, name: FeedName, affiliate: Option<AffiliateId>, 
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<ConversionId> = events.iter().map(|event| event.conversion_id).collect();
+    let ids: Vec<ConversionId> = events.iter().filter_map(|event| event.conversion_id).collect();
     let rows = conversion::Entity::find()
         .filter(conversion::Column::Id.is_in(ids))
         .all(domain.db.reader())
@@ -172,14 +173,12 @@ async fn items(domain: &Domain, name: FeedName, affiliate: Option<AffiliateId>, 
     let rows: HashMap<ConversionId, Arc<conversion::Model>> =
         rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
     let loaders = Arc::new(Loaders::of_feed(domain, name));
-    let item = |event: feed_event::Model| {
-        Some(Item {
-            conversion: rows.get(&event.conversion_id)?.clone(),
-            event: Arc::new(event),
-            loaders: loaders.clone(),
-        })
+    let item = |event: feed_event::Model| Item {
+        conversion: event.conversion_id.and_then(|id| rows.get(&id).cloned()),
+        event: Arc::new(event),
+        loaders: loaders.clone(),
     };
-    Ok(events.into_iter().filter_map(item).collect())
+    Ok(events.into_iter().map(item).collect())
 }
 
 /// One subscription's place in the feed.

@@ -12,6 +12,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub livemode: bool,
     pub last_sequence: i64,
+    /// Rows up to this one may have been forgotten; 0 for none.
+    pub pruned_sequence: i64,
+    /// When the newest of them was told.
+    pub pruned_before: Option<DateTimeUtc>,
 }
 
 crate::plain_table!();

@@ -2,11 +2,15 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::id::{AffiliateId, BrandId, ConversionId};
+use crate::id::{AffiliateId, BrandId, CodeId, ConversionId};
 
 crate::text_enum! {
     /// What happened.
-    FeedKind { ConversionCreated = "conversion_created", ConversionUpdated = "conversion_updated" }
+    FeedKind {
+        ConversionCreated = "conversion_created",
+        ConversionUpdated = "conversion_updated",
+        CodeStatsUpdated = "code_stats_updated",
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -21,10 +25,13 @@ pub struct Model {
     /// What a cursor names; tells nothing of how many there are.
     pub id: Uuid,
     pub kind: FeedKind,
-    pub conversion_id: ConversionId,
+    /// Of all but figures.
+    pub conversion_id: Option<ConversionId>,
     /// Whom it concerns, when it was written.
     pub affiliate_id: AffiliateId,
     pub created_at: DateTimeUtc,
+    /// Whose figures moved.
+    pub code_id: Option<CodeId>,
 }
 
 crate::plain_table!();

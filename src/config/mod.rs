@@ -13,7 +13,7 @@ use crate::{
     db::DatabaseUrl,
     vault::Vault,
 };
-use values::{cors_origins, jwt_claims, jwt_public_keys, jwt_secret, list, origin, trusted_proxies, vault};
+use values::{cors_origins, feed_days, jwt_claims, jwt_public_keys, jwt_secret, list, origin, trusted_proxies, vault};
 
 /// The fewest bytes of an HS256 secret (RFC 7518, section 3.2).
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
@@ -40,6 +40,8 @@ pub struct Config {
     pub jwt_issuer: String,
     /// `REKOMI_JWT_AUDIENCE`; default `rekomi`.
     pub jwt_audience: String,
+    /// How long the feed is kept, from 1 to 3650 days.
+    pub feed_days: u16,
     /// `REKOMI_ENCRYPTION_KEY`.
     pub vault: Vault,
     /// `STRIPE_API_BASE`; default `https://api.stripe.com`. A bare origin.
@@ -115,6 +117,7 @@ impl Config {
             jwt_claims: jwt_claims(&or("REKOMI_JWT_CLAIMS", ""), get("REKOMI_JWT_BRAND"))?,
             jwt_issuer: or("REKOMI_JWT_ISSUER", "rekomi"),
             jwt_audience: or("REKOMI_JWT_AUDIENCE", "rekomi"),
+            feed_days: feed_days(&or("REKOMI_FEED_DAYS", "30"))?,
             vault: vault(get("REKOMI_ENCRYPTION_KEY"))?,
             stripe_api_base: origin("STRIPE_API_BASE", &or("STRIPE_API_BASE", "https://api.stripe.com"))?,
             stripe_secret_key: get("STRIPE_SECRET_KEY").map(SecretString::from),
@@ -218,6 +221,9 @@ mod tests {
             ("REKOMI_JWKS_URL", "http://issuer.example/short"),
             ("REKOMI_JWT_CLAIMS", "brand=/short,brand=/short"),
             ("REKOMI_JWT_BRAND", "acme"),
+            ("REKOMI_FEED_DAYS", "0"),
+            ("REKOMI_FEED_DAYS", "3651"),
+            ("REKOMI_FEED_DAYS", "short"),
             ("REKOMI_ENCRYPTION_KEY", "c2hvcnQ="),
             ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
             ("REKOMI_PUBLIC_URL", "example.com"),

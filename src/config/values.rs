@@ -84,6 +84,11 @@ pub(super) fn vault(value: Option<String>) -> Result<Vault, ConfigError> {
     Ok(Vault::new(keys?))
 }
 
+pub(super) fn feed_days(value: &str) -> Result<u16, ConfigError> {
+    let days = value.parse().ok().filter(|days| (1..=3650).contains(days));
+    days.ok_or_else(|| ConfigError::new("REKOMI_FEED_DAYS", "must be a number of days from 1 to 3650"))
+}
+
 pub(super) fn cors_origins(value: Option<String>) -> Result<Vec<String>, ConfigError> {
     list(value)
         .map(|value| origin("REKOMI_CORS_ORIGINS", &value).map(|url| url.origin().ascii_serialization()))

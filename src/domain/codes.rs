@@ -42,6 +42,19 @@ pub struct CodeFilter {
     pub code_id: Option<Option<CodeId>>,
 }
 
+impl CodeFilter {
+    /// Whether a code is among those that are asked for.
+    pub fn matches(&self, row: &code::Model) -> bool {
+        fn holds<T: PartialEq>(given: Option<Option<T>>, own: T) -> bool {
+            given.is_none_or(|id| id == Some(own))
+        }
+        holds(self.affiliate_id, row.affiliate_id)
+            && holds(self.coupon_id, row.coupon_id)
+            && holds(self.campaign_id, row.campaign_id)
+            && holds(self.code_id, row.id)
+    }
+}
+
 pub(super) fn filtered(scope: &Scope, filter: &CodeFilter) -> Select<code::Entity> {
     let conditions = [
         filter.affiliate_id.map(|id| page::is(code::Column::AffiliateId, id)),

@@ -1,23 +1,27 @@
 //! The feed, as readers see it: cursors, and what came after one.
 //!
-//! A cursor names a row, not its number, so that it tells nothing of how many there are.
+//! A cursor names a row, not its number, so that it tells nothing of how many there are; or, before the first row, a
+//! moment. Old rows are forgotten (see [`super::feed_pruning`]), and a cursor that is from before is told so.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     feed_event::{self, FeedKind},
     id::{AffiliateId, BrandId},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use super::{Domain, tenancy};
 use crate::{
     auth::{Actor, Operation, Scope},
-    error::{Error, Result},
+    error::{CursorFault, Error, Result},
 };
 
 /// How many rows are read at once.
 pub const BATCH: u64 = 500;
+/// How far the clocks of several servers may differ.
+const SKEW: TimeDelta = TimeDelta::seconds(5);
 
 /// One brand's feed of one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,14 +39,44 @@ impl From<&Scope> for FeedName {
     }
 }
 
-/// The cursor that names a row of the feed; the nil id names the beginning.
-pub fn cursor(row: Uuid) -> String {
-    URL_SAFE_NO_PAD.encode([b"f", row.as_bytes().as_slice()].concat())
+/// What a cursor names.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Row(Uuid),
+    /// When nothing was told yet.
+    Moment(Uuid),
 }
 
-fn parse(cursor: &str) -> Option<Uuid> {
+/// The cursor that names a row of the feed; the nil id names the beginning.
+pub fn cursor(row: Uuid) -> String {
+    encode(b"f", row)
+}
+
+/// The cursor of a feed in which there is nothing yet.
+fn moment(now: Uuid) -> String {
+    encode(b"m", now)
+}
+
+fn encode(kind: &[u8], id: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode([kind, id.as_bytes().as_slice()].concat())
+}
+
+fn parse(cursor: &str) -> Option<Place> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    bytes.strip_prefix(b"f").and_then(|id| Uuid::from_slice(id).ok())
+    let (kind, id) = bytes.split_first()?;
+    let id = Uuid::from_slice(id).ok()?;
+    match kind {
+        b'f' if !id.is_nil() => Some(Place::Row(id)),
+        b'f' | b'm' => Some(Place::Moment(id)),
+        _ => None,
+    }
+}
+
+/// When a cursor was made; what is no UUIDv7 is older than everything.
+fn age(id: Uuid) -> DateTime<Utc> {
+    let made = id.get_timestamp().map(|stamp| stamp.to_unix());
+    let made = made.and_then(|(seconds, nanos)| DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos));
+    made.unwrap_or(DateTime::UNIX_EPOCH)
 }
 
 /// Where a subscription must start so that nothing after now is missed: the last row that the caller may see.
@@ -52,25 +86,42 @@ pub async fn current_cursor(domain: &Domain, actor: &Actor) -> Result<String> {
         .order_by_desc(feed_event::Column::Sequence)
         .one(domain.db.reader())
         .await?;
-    Ok(cursor(last.map_or(Uuid::nil(), |row| row.id)))
+    Ok(last.map_or_else(|| moment(domain.clock.new_id()), |row| cursor(row.id)))
 }
 
 /// The place in the feed that a cursor names.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` when it names none: broken, of another feed, or older than the feed keeps.
+/// `BAD_USER_INPUT` with the reason when it names none, or when what came after it is not all there any more.
 pub async fn resolve(domain: &Domain, actor: &Actor, cursor: &str) -> Result<i64> {
     actor.require(Operation::ReadFeed)?;
-    let unknown = || Error::BadUserInput("after is not a cursor of this feed.".into());
-    let id = parse(cursor).ok_or_else(unknown)?;
-    if id.is_nil() {
-        return Ok(0);
-    }
-    let row = tenancy::find::<feed_event::Entity>(&actor.scope)
-        .filter(feed_event::Column::Id.eq(id))
-        .one(domain.db.reader())
+    let place = parse(cursor).ok_or(Error::Cursor(CursorFault::Invalid))?;
+    let rows = tenancy::find::<feed_event::Entity>(&actor.scope);
+    let reader = domain.db.reader();
+    let counter = entity::feed_counter::Entity::find_by_id((actor.scope.brand, actor.scope.livemode))
+        .one(reader)
         .await?;
-    row.map(|row| row.sequence).ok_or_else(unknown)
+    let pruned = counter.and_then(|counter| Some((counter.pruned_sequence, counter.pruned_before?)));
+    // A row's id is made after its time was taken, and has only the milliseconds of its own.
+    let is_old = |id| pruned.is_some_and(|(_, before)| age(id) <= before + TimeDelta::seconds(1));
+    match place {
+        // Nothing was there: what is there came since, and the first of it is, unless it was forgotten.
+        Place::Moment(id) => match rows.order_by_asc(feed_event::Column::Sequence).one(reader).await? {
+            Some(_) if is_old(id) => Err(Error::Cursor(CursorFault::Expired)),
+            Some(first) if first.created_at + SKEW < age(id) => Err(Error::Cursor(CursorFault::Unknown)),
+            _ => Ok(0),
+        },
+        Place::Row(id) => match rows.filter(feed_event::Column::Id.eq(id)).one(reader).await? {
+            // An affiliate's rows are forgotten in order: where one is, all of its later ones are. Of all affiliates'
+            // some may be gone.
+            Some(row) if actor.scope.affiliate.is_none() && pruned.is_some_and(|(last, _)| row.sequence < last) => {
+                Err(Error::Cursor(CursorFault::Expired))
+            }
+            Some(row) => Ok(row.sequence),
+            None if is_old(id) => Err(Error::Cursor(CursorFault::Expired)),
+            None => Err(Error::Cursor(CursorFault::Unknown)),
+        },
+    }
 }
 
 /// The number of the newest row of a feed; 0 before the first.
@@ -100,7 +151,52 @@ pub async fn after(
     Ok(rows.all(domain.db.reader()).await?)
 }
 
+/// Up to [`BATCH`] rows that were the last to tell of a code's figures after a number, in order; of one affiliate's
+/// codes, where one is given.
+pub async fn codes_after(
+    domain: &Domain,
+    feed: FeedName,
+    affiliate: Option<AffiliateId>,
+    sequence: i64,
+) -> Result<Vec<feed_event::Model>> {
+    let scope = Scope {
+        brand: feed.brand,
+        livemode: feed.livemode,
+        affiliate,
+    };
+    let last_of_each = tenancy::find::<feed_event::Entity>(&scope)
+        .select_only()
+        .expr(feed_event::Column::Sequence.max())
+        .filter(feed_event::Column::CodeId.is_not_null())
+        .filter(feed_event::Column::Sequence.gt(sequence))
+        .group_by(feed_event::Column::CodeId);
+    let rows = tenancy::find::<feed_event::Entity>(&scope)
+        .filter(feed_event::Column::Sequence.in_subquery(last_of_each.into_query()))
+        .order_by_asc(feed_event::Column::Sequence)
+        .limit(BATCH);
+    Ok(rows.all(domain.db.reader()).await?)
+}
+
 /// Whether a row is one that the caller may hear of.
 pub fn is_visible(row: &feed_event::Model, scope: &Scope, kind: FeedKind) -> bool {
     row.kind == kind && scope.affiliate.is_none_or(|own| own == row.affiliate_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_names_a_row_or_a_moment_and_says_how_old_it_is() {
+        let clock = crate::clock::Clock::manual(DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000));
+        let id = clock.new_id();
+        assert_eq!(parse(&cursor(id)), Some(Place::Row(id)));
+        assert_eq!(parse(&moment(id)), Some(Place::Moment(id)));
+        assert_eq!(parse(&cursor(Uuid::nil())), Some(Place::Moment(Uuid::nil())));
+        assert_eq!(age(id), clock.now());
+        assert_eq!(age(Uuid::nil()), DateTime::UNIX_EPOCH);
+        for broken in ["", "Zg", "nonsense", &encode(b"x", id), &format!("{}A", cursor(id))] {
+            assert_eq!(parse(broken), None, "{broken}");
+        }
+    }
 }

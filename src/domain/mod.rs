@@ -33,6 +33,7 @@ pub mod decisions;
 pub mod drift;
 mod effective;
 pub mod feed;
+pub mod feed_pruning;
 pub mod first_try;
 pub mod follows;
 pub mod inbox;

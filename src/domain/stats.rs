@@ -22,7 +22,9 @@ use sea_orm::{
 use super::{
     Domain,
     codes::{self, CodeFilter},
+    feed::FeedName,
     page::{self, Order, Page, PageArgs},
+    tenancy,
 };
 use crate::{
     auth::{Actor, Operation, Scope},
@@ -92,7 +94,29 @@ pub async fn list(
         id: code::Column::Id,
     };
     let page = page::fetch(domain.db.reader(), counted(&actor.scope, filter, period), order, args).await?;
-    let mut stats: Vec<CodeStats> = page.rows.into_iter().map(CodeStats::unused).collect();
+    let stats = figures(domain, page.rows, period).await?;
+    Ok(Page {
+        rows: stats,
+        has_previous: page.has_previous,
+        has_next: page.has_next,
+    })
+}
+
+/// The figures of all time of some of a feed's codes.
+pub async fn of_codes(domain: &Domain, feed: FeedName, codes: &[CodeId]) -> Result<Vec<CodeStats>> {
+    let scope = Scope {
+        brand: feed.brand,
+        livemode: feed.livemode,
+        affiliate: None,
+    };
+    let rows = tenancy::find::<code::Entity>(&scope).filter(code::Column::Id.is_in(codes.iter().copied()));
+    let rows = rows.all(domain.db.reader()).await?;
+    figures(domain, rows, Period::default()).await
+}
+
+/// The figures of codes that were found.
+async fn figures(domain: &Domain, codes: Vec<code::Model>, period: Period) -> Result<Vec<CodeStats>> {
+    let mut stats: Vec<CodeStats> = codes.into_iter().map(CodeStats::unused).collect();
     let mut by_code: BTreeMap<CodeId, &mut CodeStats> = stats.iter_mut().map(|row| (row.code.id, row)).collect();
     let codes: Vec<CodeId> = by_code.keys().copied().collect();
     if !codes.is_empty() {
@@ -104,11 +128,7 @@ pub async fn list(
         }
         reader.last_redeemed(period, &mut by_code).await?;
     }
-    Ok(Page {
-        rows: stats,
-        has_previous: page.has_previous,
-        has_next: page.has_next,
-    })
+    Ok(stats)
 }
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter, period: Period) -> Result<u64> {

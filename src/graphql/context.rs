@@ -10,6 +10,7 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     live::Live,
+    live_stats::LiveStats,
 };
 
 /// A caller with the loaders of this request.
@@ -25,6 +26,7 @@ pub struct State {
     /// Confined to the caller's brand.
     pub domain: Domain,
     pub live: Live,
+    pub live_stats: LiveStats,
     /// How the server is reached from outside, without a slash at the end.
     pub public_url: Arc<str>,
     /// Where the feed stood before the request read anything, if it asks for that.

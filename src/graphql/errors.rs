@@ -2,7 +2,7 @@
 
 use async_graphql::{Enum, ErrorExtensions, SimpleObject};
 
-use crate::error::{self, Error};
+use crate::error::{self, CursorFault, Error};
 
 /// What kind of mistake a user error is.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +86,21 @@ pub fn graphql_error(error: Error) -> async_graphql::Error {
     let code = match &error {
         Error::Unauthenticated => "UNAUTHENTICATED",
         Error::Forbidden => "FORBIDDEN",
-        Error::BadUserInput(_) | Error::User(_) => "BAD_USER_INPUT",
+        Error::BadUserInput(_) | Error::User(_) | Error::Cursor(_) => "BAD_USER_INPUT",
         Error::Internal(_) | Error::Retry(_) => "INTERNAL",
     };
-    async_graphql::Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", code))
+    let reason = match &error {
+        Error::Cursor(CursorFault::Invalid) => Some("CURSOR_INVALID"),
+        Error::Cursor(CursorFault::Expired) => Some("CURSOR_EXPIRED"),
+        Error::Cursor(CursorFault::Unknown) => Some("CURSOR_UNKNOWN"),
+        _ => None,
+    };
+    async_graphql::Error::new(error.to_string()).extend_with(|_, extensions| {
+        extensions.set("code", code);
+        if let Some(reason) = reason {
+            extensions.set("reason", reason);
+        }
+    })
 }
 
 /// Splits a mutation's result: the object, or what the caller can mend.

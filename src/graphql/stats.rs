@@ -17,7 +17,7 @@ use crate::domain::{
 
 /// A code with its figures.
 pub struct CodeRedemptionStats {
-    pub stats: CodeStats,
+    pub stats: Arc<CodeStats>,
     pub loaders: Arc<Loaders>,
 }
 
@@ -90,6 +90,26 @@ pub struct CodeRedemptionStatsFilter {
     from: Option<DateTime<Utc>>,
     /// Sales that occurred earlier.
     before: Option<DateTime<Utc>>,
+}
+
+/// Whose figures to hear of.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct CodeStatsUpdatedFilter {
+    campaign_id: Option<ID>,
+    affiliate_id: Option<ID>,
+    code_id: Option<ID>,
+    coupon_id: Option<ID>,
+}
+
+impl CodeStatsUpdatedFilter {
+    pub fn decode(&self) -> CodeFilter {
+        CodeFilter {
+            campaign_id: self.campaign_id.as_ref().map(id),
+            affiliate_id: self.affiliate_id.as_ref().map(id),
+            code_id: self.code_id.as_ref().map(id),
+            coupon_id: self.coupon_id.as_ref().map(id),
+        }
+    }
 }
 
 impl CodeRedemptionStatsFilter {

@@ -6,6 +6,7 @@ pub mod layers;
 pub mod origin;
 pub mod redirect;
 pub mod script;
+pub mod stalled;
 pub mod stripe_webhook;
 pub mod v1;
 mod visits;

@@ -36,8 +36,15 @@ use crate::{
 pub struct News {
     pub feed: FeedName,
     pub kind: FeedKind,
-    pub conversion: ConversionId,
+    pub about: About,
     pub affiliate: AffiliateId,
+}
+
+/// What it tells of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum About {
+    Conversion(ConversionId),
+    Code(CodeId),
 }
 
 /// Collects the writes of one transaction.
@@ -181,7 +188,7 @@ impl Writer<'_> {
         self.news.push(News {
             feed: self.feed,
             kind,
-            conversion: row.id,
+            about: About::Conversion(row.id),
             affiliate: row.affiliate_id,
         });
     }

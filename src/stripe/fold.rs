@@ -57,9 +57,11 @@ pub async fn fold_in_txn(
 impl Moved {
     /// Moves the totals and tells the feed, last in the transaction; the feeds that were told something.
     pub async fn write_in_txn(self, txn: &impl ConnectionTrait, clock: &Clock) -> Result<Vec<FeedName>> {
+        let mut news = self.news;
         for (feed, totals) in self.totals {
+            news.extend(totals.news_in_txn(txn, feed).await?);
             totals.write_in_txn(txn, feed).await?;
         }
-        totals::tell_in_txn(txn, clock, self.news).await
+        totals::tell_in_txn(txn, clock, news).await
     }
 }

@@ -1,21 +1,23 @@
 //! The totals, and the feed: what many sales share. Moved by deltas, in order, last in the transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{
-    affiliate_balance, code_money,
+    affiliate_balance, code, code_money,
     code_total::{self, ALL_TIME},
     conversion::{self, ConversionKind},
-    feed_counter, feed_event,
+    feed_counter,
+    feed_event::{self, FeedKind},
     id::{AffiliateId, CodeId},
     redemption,
 };
 use sea_orm::{
-    ConnectionTrait, EntityTrait, ExprTrait, IdenStatic, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IdenStatic, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, Set,
     sea_query::{Expr, OnConflict},
 };
 
-use super::apply::News;
+use super::apply::{About, News};
 use crate::{
     clock::Clock,
     domain::{feed::FeedName, stats},
@@ -64,6 +66,34 @@ impl Totals {
     /// The same for an entry of the ledger.
     pub fn balance(&mut self, affiliate: AffiliateId, currency: &str, amount: i64) {
         *self.balances.entry((affiliate, currency.to_owned())).or_default() += amount;
+    }
+
+    /// What the feed has to tell of codes whose figures move. A code that a campaign's affiliates share is nobody's.
+    pub async fn news_in_txn(&self, txn: &impl ConnectionTrait, feed: FeedName) -> Result<Vec<News>> {
+        let counts = self.counts.iter().filter(|(_, delta)| **delta != [0; 3]);
+        let money = self.money.iter().filter(|(_, delta)| **delta != [0; 3]);
+        let codes: BTreeSet<CodeId> = counts
+            .map(|(key, _)| key.0)
+            .chain(money.map(|(key, _)| key.0))
+            .collect();
+        if codes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owners: Vec<(CodeId, AffiliateId)> = code::Entity::find()
+            .select_only()
+            .columns([code::Column::Id, code::Column::AffiliateId])
+            .filter(code::Column::Id.is_in(codes))
+            .order_by_asc(code::Column::Id)
+            .into_tuple()
+            .all(txn)
+            .await?;
+        let news = owners.into_iter().map(|(code, affiliate)| News {
+            feed,
+            kind: FeedKind::CodeStatsUpdated,
+            about: About::Code(code),
+            affiliate,
+        });
+        Ok(news.collect())
     }
 
     /// Moves the totals.
@@ -163,16 +193,24 @@ pub async fn tell_in_txn(txn: &impl ConnectionTrait, clock: &Clock, news: Vec<Ne
         let rows = news
             .iter()
             .zip(last - count + 1..)
-            .map(|(item, sequence)| feed_event::ActiveModel {
-                brand_id: Set(brand),
-                livemode: Set(livemode),
-                sequence: Set(sequence),
-                id: Set(clock.new_id()),
-                kind: Set(item.kind),
-                conversion_id: Set(item.conversion),
-                affiliate_id: Set(item.affiliate),
-                created_at: Set(now),
-            });
+            .map(|(item, sequence)| feed_event::Model {
+                brand_id: brand,
+                livemode,
+                sequence,
+                id: clock.new_id(),
+                kind: item.kind,
+                conversion_id: match item.about {
+                    About::Conversion(id) => Some(id),
+                    About::Code(_) => None,
+                },
+                affiliate_id: item.affiliate,
+                created_at: now,
+                code_id: match item.about {
+                    About::Code(id) => Some(id),
+                    About::Conversion(_) => None,
+                },
+            })
+            .map(IntoActiveModel::into_active_model);
         feed_event::Entity::insert_many(rows)
             .exec_without_returning(txn)
             .await?;
@@ -193,6 +231,7 @@ async fn take_numbers(
         brand_id: Set(brand),
         livemode: Set(livemode),
         last_sequence: Set(count),
+        ..Default::default()
     };
     let grown = Expr::col((feed_counter::Entity, LastSequence)).add(count);
     let counter = feed_counter::Entity::insert(row)

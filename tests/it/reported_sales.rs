@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use entity::feed_event::{self, FeedKind};
 use rekomi::auth::{Role, jwt::Mode};
-use sea_orm::{EntityTrait, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::support::{cast::id, *};
 
@@ -18,8 +18,11 @@ async fn mistakes(caller: &Caller, sale: Value) -> Vec<client::Mistake> {
     caller.mistakes("recordConversion", "conversion", sale).await
 }
 
+/// What was told of conversions.
 async fn feed(app: &TestApp) -> Vec<FeedKind> {
-    let rows = feed_event::Entity::find().order_by_asc(feed_event::Column::Sequence);
+    let rows = feed_event::Entity::find()
+        .filter(feed_event::Column::ConversionId.is_not_null())
+        .order_by_asc(feed_event::Column::Sequence);
     rows.all(app.db()).await.unwrap().iter().map(|row| row.kind).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Codes, what holds for them, and their figures.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object};
 
 use super::{
@@ -84,7 +86,7 @@ impl CodeQueries {
         let args = connection::args(first, after, last, before);
         let page = domain::stats::list(domain, &requester.actor, &filter, period, &args).await;
         let node = |stats| CodeRedemptionStats {
-            stats,
+            stats: Arc::new(stats),
             loaders: requester.loaders.clone(),
         };
         let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);

@@ -63,6 +63,8 @@ const MAX_REQUEST_ERRORS: usize = 50;
 pub(super) struct Answer {
     response: Response,
     executed: bool,
+    /// Where a subscription stands after it.
+    place: Option<String>,
 }
 
 impl Answer {
@@ -77,7 +79,28 @@ impl Answer {
         for error in &mut response.errors {
             make_fit(error, executed, request_id);
         }
-        Self { response, executed }
+        Self {
+            response,
+            executed,
+            place: None,
+        }
+    }
+
+    /// The same, with where a subscription stands after it; one that failed stands where it was.
+    pub(super) fn at(self, place: Option<String>) -> Self {
+        let place = place.filter(|_| !self.has_failed());
+        Self { place, ..self }
+    }
+
+    /// Where a subscription stands after it.
+    pub(super) fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    /// Something in it failed on our side.
+    pub(super) fn has_failed(&self) -> bool {
+        let internal = Some(Code::Internal.as_str());
+        self.response.errors.iter().any(|error| code_of(error) == internal)
     }
 
     /// The answer to a document that is not taken.
@@ -92,6 +115,7 @@ impl Answer {
         Self {
             response: Response::from_errors(vec![error]),
             executed: false,
+            place: None,
         }
     }
 
@@ -217,6 +241,14 @@ impl Refusal {
             ..Self::new(StatusCode::UNAUTHORIZED, "no valid token")
         }
         .with(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// The caller has as much of it as one may have.
+    pub(super) fn too_many(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: Code::RateLimited,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
     }
 
     pub(super) fn unavailable() -> Self {

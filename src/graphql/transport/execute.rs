@@ -1,15 +1,16 @@
 //! Runs operations for all transports, so that each of them gives the same answer.
 //!
 //! Invariants: a mutation that has begun runs to its end even when its client hangs up, so nothing is left half
-//! done; a panic of a resolver is an internal error of that operation and of nothing else.
+//! done; a panic of a resolver is an internal error of that operation and of nothing else; a subscription ends with the
+//! first item that failed on our side, whose place is not told, so that its client resumes before it.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use async_graphql::{Executor, parser::types::OperationType};
-use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt, stream::BoxStream};
 use tracing::Instrument;
 
-use super::{Gateway, Transport, errors::Answer, request::Operation};
+use super::{Gateway, Transport, errors::Answer, place::Place, request::Operation};
 
 /// Runs a query or a mutation.
 pub(super) async fn run<G: Gateway>(
@@ -38,6 +39,7 @@ pub(super) fn stream<G: Gateway>(
     transport: Transport<G>,
     operation: Operation,
     caller: Arc<G::Caller>,
+    place: Place,
     request_id: String,
 ) -> BoxStream<'static, Answer> {
     if operation.kind != OperationType::Subscription {
@@ -46,22 +48,30 @@ pub(super) fn stream<G: Gateway>(
     }
     let gateway = transport.gateway;
     let counted = Counted::start(gateway.clone());
-    let id = request_id.clone();
+    let (id, told) = (request_id.clone(), place.clone());
     let begin = async move {
-        let request = gateway.prepare(operation.request, Some(&caller), &id).await;
+        let request = gateway.prepare(operation.request.data(told), Some(&caller), &id).await;
         gateway.executor().execute_stream(request, None)
     };
     let responses = futures_util::stream::once(begin).flatten();
-    AssertUnwindSafe(responses)
-        .catch_unwind()
-        .map(move |response| {
-            let _until_the_stream_is_dropped = &counted;
-            match response {
-                Ok(response) => Answer::new(response, &request_id),
-                Err(_) => Answer::panicked(&request_id),
-            }
-        })
-        .boxed()
+    let answers = AssertUnwindSafe(responses).catch_unwind().map(move |response| {
+        let _until_the_stream_is_dropped = &counted;
+        match response {
+            Ok(response) => Answer::new(response, &request_id).at(place.take()),
+            Err(_) => Answer::panicked(&request_id),
+        }
+    });
+    until_it_fails(answers.boxed()).boxed()
+}
+
+/// Ends with the first answer that failed on our side.
+fn until_it_fails(answers: BoxStream<'static, Answer>) -> impl Stream<Item = Answer> + Send {
+    futures_util::stream::unfold(Some(answers), |answers| async {
+        let mut answers = answers?;
+        let answer = answers.next().await?;
+        let goes_on = !answer.has_failed();
+        Some((answer, goes_on.then_some(answers)))
+    })
 }
 
 /// Tells the application of a subscription's beginning and end.

@@ -1,9 +1,11 @@
-//! `/graphql` over HTTP: queries by GET and POST, mutations by POST, the IDE page for a browser.
+//! `/graphql` over HTTP: queries by GET and POST, mutations by POST, the IDE page for a browser; and all of them, with
+//! subscriptions, as an event stream of their own for who asks for one (the distinct connections mode of GraphQL over
+//! server-sent events).
 //!
 //! Follows the GraphQL-over-HTTP specification; all audits of the npm package `graphql-http` pass. Every answer, a
 //! refusal too, is a GraphQL response in the media type that the client asked for.
 
-use async_graphql::parser::types::OperationType;
+use async_graphql::{ServerError, parser::types::OperationType};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
     body::{Body, Bytes},
@@ -12,16 +14,25 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
 use super::{
     Gateway, Transport, auth,
     errors::{Answer, Refusal},
-    execute, ide,
-    negotiate::{self, MediaType},
+    event_stream, events, execute, ide,
+    negotiate::{self, EventStream, MediaType},
     request::{Operation, Params},
 };
 
-const NO_SUBSCRIPTIONS: &str =
-    "a subscription needs a WebSocket: connect to /graphql/ws with the sub-protocol graphql-transport-ws";
+const NO_SUBSCRIPTIONS: &str = "a subscription needs an event stream (accept: text/event-stream) or a WebSocket: \
+    connect to /graphql/ws with the sub-protocol graphql-transport-ws";
+
+/// What a request came to.
+enum Reply {
+    Answer(Answer),
+    Events(Response),
+}
 
 pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -30,21 +41,54 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
         let caller = auth::caller(&transport.gateway, &parts).await;
         let caller = caller.map_err(|refusal| unread(refusal, &parts))?;
         let body = read_body(&transport, Request::from_parts(parts.clone(), body)).await?;
-        let operation = match Operation::parse(Params::from_body(&body)?) {
-            Ok(operation) => operation,
-            Err(error) => return Ok(Answer::refused(error, id)),
-        };
-        if operation.kind == OperationType::Subscription {
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, NO_SUBSCRIPTIONS));
+        let operation = Operation::parse(Params::from_body(&body)?);
+        if is_streamed(&parts, &operation) {
+            return stream(&transport, &parts, operation, caller, id);
         }
-        Ok(execute::run(&transport, operation, caller.as_ref(), id).await)
+        match operation {
+            Err(error) => Ok(Reply::Answer(Answer::refused(error, id))),
+            Ok(operation) if operation.kind == OperationType::Subscription => {
+                Err(Refusal::new(StatusCode::BAD_REQUEST, NO_SUBSCRIPTIONS))
+            }
+            Ok(operation) => Ok(Reply::Answer(
+                execute::run(&transport, operation, caller.as_ref(), id).await,
+            )),
+        }
     })
     .await
 }
 
+/// Whether an operation is answered by an event stream; one that was not understood is answered as the client asks.
+fn is_streamed(parts: &Parts, operation: &Result<Operation, ServerError>) -> bool {
+    match negotiate::event_stream(&parts.headers) {
+        EventStream::No => false,
+        EventStream::ForSubscriptions => {
+            matches!(operation, Ok(operation) if operation.kind == OperationType::Subscription)
+        }
+        EventStream::ForAll => true,
+    }
+}
+
+/// An event stream with one operation. Like a socket it needs a token, and ends with it.
+fn stream<G: Gateway>(
+    transport: &Transport<G>,
+    parts: &Parts,
+    operation: Result<Operation, ServerError>,
+    caller: Option<G::Caller>,
+    id: &str,
+) -> Result<Reply, Refusal> {
+    let caller = caller.ok_or_else(Refusal::unauthenticated)?;
+    let (out, events) = mpsc::channel(1);
+    let place = events::place(&parts.headers);
+    let stream = event_stream::EventStream::distinct(transport.clone(), caller, operation, place, out, id.to_owned());
+    let task = stream.serve().in_current_span();
+    transport.settings.tasks.spawn(task);
+    Ok(Reply::Events(events::response(events, &transport.settings)))
+}
+
 /// The body of a refused request stays unread, and HTTP/1.1 has no use for the connection then: the client is told, so
 /// that it does not send its next request into the void (RFC 9112, section 9.6).
-fn unread(refusal: Refusal, parts: &Parts) -> Refusal {
+pub(super) fn unread(refusal: Refusal, parts: &Parts) -> Refusal {
     if parts.version < Version::HTTP_2 {
         refusal.with(header::CONNECTION, "close")
     } else {
@@ -63,22 +107,24 @@ pub(super) async fn get<G: Gateway>(State(transport): State<Transport<G>>, reque
     respond(&transport, &parts, async |id| {
         let caller = auth::caller(&transport.gateway, &parts).await?;
         let params = params?.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "the parameter query is missing"))?;
-        let operation = match Operation::parse(params) {
-            Ok(operation) => operation,
-            Err(error) => return Ok(Answer::refused(error, id)),
-        };
+        let operation = Operation::parse(params);
         let refuse = |message| {
             let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
             Err(refusal.with(header::ALLOW, "POST"))
         };
-        match operation.kind {
-            OperationType::Query => {}
-            OperationType::Mutation => {
-                return refuse("GET runs queries only: send a mutation by POST");
-            }
-            OperationType::Subscription => return refuse(NO_SUBSCRIPTIONS),
+        if matches!(&operation, Ok(operation) if operation.kind == OperationType::Mutation) {
+            return refuse("GET runs queries only: send a mutation by POST");
         }
-        Ok(execute::run(&transport, operation, caller.as_ref(), id).await)
+        if is_streamed(&parts, &operation) {
+            return stream(&transport, &parts, operation, caller, id);
+        }
+        match operation {
+            Err(error) => Ok(Reply::Answer(Answer::refused(error, id))),
+            Ok(operation) if operation.kind == OperationType::Subscription => refuse(NO_SUBSCRIPTIONS),
+            Ok(operation) => Ok(Reply::Answer(
+                execute::run(&transport, operation, caller.as_ref(), id).await,
+            )),
+        }
     })
     .await
 }
@@ -103,15 +149,18 @@ pub(super) async fn method_not_allowed<G: Gateway>(
 async fn respond<G: Gateway>(
     transport: &Transport<G>,
     parts: &Parts,
-    answer: impl AsyncFnOnce(&str) -> Result<Answer, Refusal>,
+    answer: impl AsyncFnOnce(&str) -> Result<Reply, Refusal>,
 ) -> Response {
     let id = auth::request_id(transport, &parts.headers, &parts.extensions);
+    let only_events = negotiate::event_stream(&parts.headers) == EventStream::ForAll;
     let (media, answer) = match negotiate::response_type(&parts.headers) {
         Ok(media) => (media, answer(&id).await),
+        Err(_) if only_events => (MediaType::Json, answer(&id).await),
         Err(refusal) => (MediaType::Json, Err(refusal)),
     };
     let mut response = match answer {
-        Ok(answer) => write(answer, media),
+        Ok(Reply::Answer(answer)) => write(answer, media),
+        Ok(Reply::Events(events)) => events,
         Err(refusal) => refusal.into_http(media, &id),
     };
     let headers = response.headers_mut();
@@ -139,8 +188,16 @@ fn write(answer: Answer, media: MediaType) -> Response {
     response
 }
 
+/// A document that is not taken, where only a status says that it is not: also to clients of the older media type.
+pub(super) fn refuse(answer: Answer, media: MediaType) -> Response {
+    let status = answer.status(MediaType::GraphqlResponse);
+    let mut response = write(answer, media);
+    *response.status_mut() = status;
+    response
+}
+
 /// The body, within its limits of size and time.
-async fn read_body<G: Gateway>(transport: &Transport<G>, request: Request) -> Result<Bytes, Refusal> {
+pub(super) async fn read_body<G: Gateway>(transport: &Transport<G>, request: Request) -> Result<Bytes, Refusal> {
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(transport.settings.body_timeout, reading).await {
         Ok(Ok(body)) => Ok(body),

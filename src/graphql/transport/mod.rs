@@ -1,25 +1,33 @@
-//! GraphQL over HTTP and over WebSockets, and the IDE page: from bytes to a [`Request`], from a [`Response`] to bytes.
+//! GraphQL over HTTP, over WebSockets and over server-sent events, and the IDE page: from bytes to a [`Request`], from a [`Response`] to bytes.
 //!
-//! Owns the routes `/graphql`, `/graphql/ws` and `/graphql/assets/…`. It does not know the schema, the roles or the
+//! Owns the routes `/graphql`, `/graphql/ws`, `/graphql/stream` and `/graphql/assets/…`. It does not know the schema, the roles or the
 //! database: the application hands those in through [`Gateway`].
 //!
 //! Invariants, on every transport:
 //! - GET never changes anything, and a POST must be `application/json`, so no page can forge a request with a form.
-//! - A token that is present is good or the request is refused; a socket needs one, and ends when the token does.
+//! - A token that is present is good or the request is refused; a socket and an event stream need one, and end when the
+//!   token does.
 //! - No error reaches a client without a code, and what is internal leaves only a request id (see [`errors`]).
 //! - Nothing is read or kept without a bound, and nothing waits for a client without a time-out.
 
 mod auth;
 mod errors;
+mod event_stream;
+mod events;
 mod execute;
 mod expansion;
 mod http;
 mod ide;
 mod introspection;
 mod negotiate;
+mod place;
 mod protocol;
 mod request;
+mod reservations;
+mod running;
 mod session;
+mod single;
+mod stay;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -38,6 +46,8 @@ use chrono::{DateTime, Utc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::clock::Clock;
+pub use place::Place;
+use reservations::Reservations;
 
 /// What the transport needs from the application.
 pub trait Gateway: Clone + Send + Sync + 'static {
@@ -57,6 +67,9 @@ pub trait Gateway: Clone + Send + Sync + 'static {
         request: &Extensions,
     ) -> impl Future<Output = Result<Self::Caller, AuthError>> + Send;
 
+    /// Who the caller is and what it may, as one word: what one request reserved is for another that has the same.
+    fn identity(&self, caller: &Self::Caller) -> String;
+
     /// When the caller's token ends by itself: its sockets are closed then.
     fn expires_at(&self, caller: &Self::Caller) -> Option<DateTime<Utc>>;
 
@@ -74,7 +87,7 @@ pub trait Gateway: Clone + Send + Sync + 'static {
         request_id: &str,
     ) -> impl Future<Output = Request> + Send;
 
-    /// For metrics; each of the two pairs is called in pairs, whatever happens between.
+    /// For metrics, event streams among the sockets; each of the two pairs is called in pairs, whatever happens between.
     fn socket_opened(&self) {}
     fn socket_closed(&self) {}
     fn subscription_started(&self) {}
@@ -107,13 +120,16 @@ pub struct TransportSettings {
     pub body_timeout: Duration,
     /// Largest WebSocket message; more closes with 1009.
     pub max_message_bytes: usize,
-    /// Operations that one socket may have running at once.
+    /// Operations that one socket or event stream may have running at once.
     pub max_operations: usize,
     /// How long a socket may stay without `connection_init`; longer closes with 4408.
     pub init_timeout: Duration,
-    /// How long one message may wait for a client that does not read; longer drops the socket.
+    /// How long a reserved event stream may wait to be opened; longer, and there is none.
+    pub reservation: Duration,
+    /// How long one message may wait for a client that does not read; longer drops the socket or event stream.
     pub send_timeout: Duration,
-    /// How often a socket is pinged; one that stays silent for a whole interval after a ping is dropped.
+    /// How often a socket is pinged; one that stays silent for a whole interval after a ping is dropped. An event stream
+    /// is sent a comment where nothing else was sent for as long.
     pub keep_alive: Duration,
 }
 
@@ -129,6 +145,7 @@ impl TransportSettings {
             max_message_bytes: 256 * 1024,
             max_operations: 100,
             init_timeout: Duration::from_secs(10),
+            reservation: Duration::from_secs(30),
             send_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(25),
         }
@@ -140,6 +157,7 @@ impl TransportSettings {
 struct Transport<G> {
     gateway: G,
     settings: Arc<TransportSettings>,
+    reservations: Reservations,
 }
 
 /// The routes. CORS, compression and the request id header are layers of the application around them.
@@ -148,6 +166,7 @@ pub fn router<G: Gateway>(gateway: G, settings: TransportSettings) -> Router {
     let transport = Transport {
         gateway,
         settings: Arc::new(settings),
+        reservations: Reservations::default(),
     };
     Router::new()
         .route(
@@ -157,6 +176,14 @@ pub fn router<G: Gateway>(gateway: G, settings: TransportSettings) -> Router {
                 .fallback(http::method_not_allowed::<G>),
         )
         .route("/graphql/ws", any(ws::upgrade::<G>))
+        .route(
+            "/graphql/stream",
+            get(single::get::<G>)
+                .put(single::put::<G>)
+                .post(single::post::<G>)
+                .delete(single::delete::<G>)
+                .fallback(http::method_not_allowed::<G>),
+        )
         .route("/graphql/assets/{name}", get(ide::asset))
         .layer(body_limit)
         .with_state(transport)

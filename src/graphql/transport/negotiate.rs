@@ -64,6 +64,36 @@ pub(super) fn response_type(headers: &HeaderMap) -> Result<MediaType, Refusal> {
     }
 }
 
+/// Whether an answer may be an event stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EventStream {
+    No,
+    /// JSON is as welcome: it is for what has more than one answer.
+    ForSubscriptions,
+    /// It is all that is wanted, or wanted most.
+    ForAll,
+}
+
+/// Who wants an event stream says so by name: `*/*` is what clients send that expect one answer.
+pub(super) fn event_stream(headers: &HeaderMap) -> EventStream {
+    let rank = |wish: Wish| (wish.quality, wish.precision);
+    let wish = |essence: &str| wish_for(headers, essence).filter(|it| it.quality > 0).map(rank);
+    let Some(events) = wish_for(headers, "text/event-stream").filter(|it| it.precision == 3 && it.quality > 0) else {
+        return EventStream::No;
+    };
+    let json = wish(MediaType::Json.essence()).max(wish(MediaType::GraphqlResponse.essence()));
+    if json.is_some_and(|json| json >= rank(events)) {
+        EventStream::ForSubscriptions
+    } else {
+        EventStream::ForAll
+    }
+}
+
+/// Whether an answer may have a type; without a header it may have any.
+pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
+    !headers.contains_key(ACCEPT) || wish_for(headers, essence).is_some_and(|wish| wish.quality > 0)
+}
+
 /// A browser that came to look, not a client.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     wish_for(headers, "text/html").is_some_and(|wish| wish.precision == 3 && wish.quality > 0)
@@ -133,6 +163,26 @@ mod tests {
     fn accept(value: &str) -> Option<MediaType> {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]);
         response_type(&headers).ok()
+    }
+
+    #[test]
+    fn an_event_stream_is_for_those_who_name_it() {
+        use EventStream::{ForAll, ForSubscriptions, No};
+        for (value, expected) in [
+            ("*/*", No),
+            ("text/*", No),
+            ("text/event-stream;q=0", No),
+            ("text/event-stream", ForAll),
+            ("text/event-stream, */*", ForAll),
+            ("text/event-stream, application/json;q=0.9", ForAll),
+            ("application/json, text/event-stream", ForSubscriptions),
+            ("application/json, text/event-stream;q=0.5", ForSubscriptions),
+            ("application/graphql-response+json, TEXT/EVENT-STREAM", ForSubscriptions),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]);
+            assert_eq!(event_stream(&headers), expected, "{value}");
+        }
+        assert_eq!(event_stream(&HeaderMap::new()), No);
     }
 
     #[test]

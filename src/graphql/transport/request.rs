@@ -5,7 +5,7 @@
 
 use async_graphql::{
     Request, ServerError, Value, Variables,
-    parser::types::{DocumentOperations, OperationType},
+    parser::types::{DocumentOperations, OperationDefinition, OperationType, Selection},
 };
 use axum::http::StatusCode;
 use serde_json::{Map, Value as Json};
@@ -86,6 +86,14 @@ impl Params {
     }
 }
 
+impl Params {
+    /// By what name its answers are told from those of others on the same connection.
+    pub(super) fn operation_id(&self) -> Option<&str> {
+        let id = self.extensions.as_ref()?.get("operationId")?.as_str()?;
+        Some(id).filter(|id| !id.is_empty())
+    }
+}
+
 /// A request whose document has been parsed.
 pub(super) struct Operation {
     pub(super) request: Request,
@@ -120,9 +128,23 @@ impl Operation {
             let message = format!("the document asks the schema for more than {limit} entries");
             return Err(errors::error(message, Code::QueryTooComplex));
         }
-        let kind = kind(&document.operations, chosen.as_deref());
+        let operation = chosen_of(&document.operations, chosen.as_deref());
+        let kind = operation.map_or(OperationType::Query, |operation| operation.ty);
+        if let Some(operation) = operation
+            && kind == OperationType::Subscription
+            && !selects_one_field(operation)
+        {
+            let message = "a subscription selects one field at its root, not by a fragment";
+            return Err(errors::error(message, Code::BadUserInput));
+        }
         Ok(Self { request, kind })
     }
+}
+
+/// GraphQL has it so (section 5.2.4.1); async-graphql would run several, and none that is in a fragment.
+fn selects_one_field(operation: &OperationDefinition) -> bool {
+    let selections = &operation.selection_set.node.items;
+    matches!(selections.as_slice(), [only] if matches!(&only.node, Selection::Field(field) if !field.node.name.node.starts_with("__")))
 }
 
 /// The parser draws the line at fault with a caret under it, and that line may be the whole document.
@@ -135,7 +157,7 @@ fn shorten(mut error: ServerError) -> ServerError {
 }
 
 /// Chooses as the executor will.
-fn kind(operations: &DocumentOperations, chosen: Option<&str>) -> OperationType {
+fn chosen_of<'a>(operations: &'a DocumentOperations, chosen: Option<&str>) -> Option<&'a OperationDefinition> {
     let operation = match (operations, chosen) {
         (DocumentOperations::Single(operation), None) => Some(operation),
         (DocumentOperations::Single(_), Some(_)) => None,
@@ -143,7 +165,7 @@ fn kind(operations: &DocumentOperations, chosen: Option<&str>) -> OperationType 
         (DocumentOperations::Multiple(map), None) if map.len() == 1 => map.values().next(),
         (DocumentOperations::Multiple(_), None) => None,
     };
-    operation.map_or(OperationType::Query, |operation| operation.node.ty)
+    operation.map(|operation| &operation.node)
 }
 
 #[cfg(test)]

@@ -6,35 +6,29 @@
 //! - Nothing runs before `connection_ack`, and nothing is sent once the caller's token has ended.
 //! - Ending the session drops its streams, which ends its subscriptions.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{extract::ws::WebSocket, http::Extensions};
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
+use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
-use tokio_stream::StreamMap;
 
 use super::{
     AuthError, Gateway, Transport, auth,
-    errors::{self, Answer, Code},
-    execute,
+    errors::Answer,
+    place::Place,
     protocol::{ClientMessage, Close, ServerMessage},
     request::{Operation, Params},
+    running::{NotBegun, Running},
+    stay::Stay,
     wire::{End, Wire},
 };
-use crate::clock::Clock;
-
-/// How long the clock is trusted to go on as it does; a test moves it by hand.
-const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
 /// How far the connection is.
-enum Phase<C> {
+enum Phase<G: Gateway> {
     AwaitingInit,
-    Authenticating(BoxFuture<'static, Result<C, AuthError>>),
-    Open {
-        caller: Arc<C>,
-        revoked: BoxFuture<'static, ()>,
-    },
+    Authenticating(BoxFuture<'static, Result<G::Caller, AuthError>>),
+    Open(Stay<G>),
 }
 
 pub(super) struct Session<G: Gateway> {
@@ -42,13 +36,8 @@ pub(super) struct Session<G: Gateway> {
     wire: Wire,
     /// What is known of the handshake's request.
     handshake: Arc<Extensions>,
-    /// Its id; each operation adds its number.
-    request_id: String,
-    phase: Phase<G::Caller>,
-    /// What runs; `None` is an operation's end.
-    operations: StreamMap<String, BoxStream<'static, Option<Answer>>>,
-    /// How many operations there were.
-    count: u64,
+    phase: Phase<G>,
+    running: Running<G>,
     /// When `connection_init` must have come, and after it the answer to its token.
     init_deadline: Instant,
 }
@@ -59,12 +48,10 @@ impl<G: Gateway> Session<G> {
         Self {
             wire: Wire::new(socket, transport.settings.clone()),
             init_deadline: Instant::now() + transport.settings.init_timeout,
+            running: Running::new(transport.clone(), request_id),
             transport,
             handshake: Arc::new(handshake),
-            request_id,
             phase: Phase::AwaitingInit,
-            operations: StreamMap::new(),
-            count: 0,
         }
     }
 
@@ -74,7 +61,7 @@ impl<G: Gateway> Session<G> {
                 break end;
             }
         };
-        self.operations.clear();
+        self.running.clear();
         self.wire.end(end).await;
     }
 
@@ -89,26 +76,22 @@ impl<G: Gateway> Session<G> {
             changed = settle(&mut self.phase) => self.settled(changed).await,
             () = sleep_until(tick) => self.tick().await,
             message = self.wire.receive() => self.receive(message?).await,
-            Some((id, answer)) = self.operations.next(), if !self.operations.is_empty() => {
-                self.emit(id, answer).await
-            }
+            (id, answer) = self.running.next() => self.emit(id, answer).await,
         }
     }
 
-    /// The token was looked up, or withdrawn.
+    /// The token was looked up, or has ended.
     async fn settled(&mut self, changed: Settled<G::Caller>) -> Result<(), End> {
         let caller = match changed {
-            Settled::Authenticated(Ok(caller)) => Arc::new(caller),
+            Settled::Authenticated(Ok(caller)) => caller,
             Settled::Authenticated(Err(AuthError::Unavailable)) => {
                 return Err(Close::TRY_AGAIN_LATER.into());
             }
-            Settled::Authenticated(Err(AuthError::Unauthenticated)) | Settled::Revoked => {
+            Settled::Authenticated(Err(AuthError::Unauthenticated)) | Settled::Over => {
                 return Err(Close::FORBIDDEN.into());
             }
         };
-        let (gateway, who) = (self.transport.gateway.clone(), caller.clone());
-        let revoked = async move { gateway.revoked(&who).await }.boxed();
-        self.phase = Phase::Open { caller, revoked };
+        self.phase = Phase::Open(Stay::new(&self.transport, caller));
         self.check_expiry()?;
         self.wire.send(&ServerMessage::ConnectionAck).await
     }
@@ -122,7 +105,7 @@ impl<G: Gateway> Session<G> {
             Some(ClientMessage::Subscribe { id, params }) => self.subscribe(id, params).await,
             Some(ClientMessage::Complete { id }) => {
                 // An id that is not there has completed on its own while this was on its way.
-                self.operations.remove(&id);
+                self.running.stop(&id);
                 Ok(())
             }
         }
@@ -141,32 +124,18 @@ impl<G: Gateway> Session<G> {
     }
 
     async fn subscribe(&mut self, id: String, params: Params) -> Result<(), End> {
-        let Phase::Open { caller, .. } = &self.phase else {
+        self.check_expiry()?;
+        let Phase::Open(stay) = &self.phase else {
             return Err(Close::UNAUTHORIZED.into());
         };
-        let caller = caller.clone();
-        self.check_expiry()?;
-        if self.operations.contains_key(&id) {
-            return Err(Close::duplicate(&id).into());
-        }
-        self.count += 1;
-        let request_id = format!("{}/{}", self.request_id, self.count);
-        if self.operations.len() >= self.transport.settings.max_operations {
-            let limit = self.transport.settings.max_operations;
-            let message = format!("at most {limit} operations at once on one socket");
-            let payload = &[errors::error(message, Code::RateLimited)];
-            return self.send(&ServerMessage::Error { id: &id, payload }).await;
-        }
-        match Operation::parse(params) {
-            Ok(operation) => {
-                let events = execute::stream(self.transport.clone(), operation, caller, request_id)
-                    .map(Some)
-                    .chain(stream::iter([None]));
-                self.operations.insert(id, events.boxed());
-                Ok(())
-            }
-            Err(error) => {
-                let answer = Answer::refused(error, &request_id);
+        let operation = Operation::parse(params);
+        match self
+            .running
+            .begin(id.clone(), operation, stay.caller(), Place::default())
+        {
+            Ok(()) => Ok(()),
+            Err(NotBegun::Duplicate) => Err(Close::duplicate(&id).into()),
+            Err(NotBegun::Refused(answer)) => {
                 let payload = answer.errors();
                 self.send(&ServerMessage::Error { id: &id, payload }).await
             }
@@ -181,14 +150,11 @@ impl<G: Gateway> Session<G> {
             Some(answer) if !answer.is_request_error() => ServerMessage::Next { id, payload: answer },
             // An error ends the operation: no `complete` follows it.
             Some(refused) => {
-                self.operations.remove(id);
+                self.running.stop(id);
                 let payload = refused.errors();
                 ServerMessage::Error { id, payload }
             }
-            None => {
-                self.operations.remove(id);
-                ServerMessage::Complete { id }
-            }
+            None => ServerMessage::Complete { id },
         };
         self.send(&message).await
     }
@@ -196,40 +162,30 @@ impl<G: Gateway> Session<G> {
     /// Sends a message, for as long as the caller may still hear it: a client that does not read holds up neither the
     /// end of its token nor that of its socket.
     async fn send(&mut self, message: &ServerMessage<'_>) -> Result<(), End> {
-        let (gateway, clock) = (&self.transport.gateway, &self.transport.settings.clock);
         tokio::select! {
             biased;
-            () = over(&mut self.phase, gateway, clock) => Err(Close::FORBIDDEN.into()),
+            () = over(&mut self.phase) => Err(Close::FORBIDDEN.into()),
             sent = self.wire.send(message) => sent,
         }
     }
 
-    /// When to look at the time again.
+    /// When something is to be done that nobody asks for.
     fn next_tick(&self) -> Instant {
         match &self.phase {
-            Phase::Open { caller, .. } => match self.transport.gateway.expires_at(caller) {
-                None => self.wire.ping_due(),
-                Some(end) => {
-                    let left = end - self.transport.settings.clock.now();
-                    let left = left.to_std().unwrap_or_default().min(CLOCK_CHECK);
-                    self.wire.ping_due().min(Instant::now() + left)
-                }
-            },
+            Phase::Open(_) => self.wire.ping_due(),
             _ => self.wire.ping_due().min(self.init_deadline),
         }
     }
 
     async fn tick(&mut self) -> Result<(), End> {
-        self.check_expiry()?;
         let late = Instant::now() >= self.init_deadline;
         match self.phase {
             Phase::AwaitingInit if late => Err(Close::INIT_TIMEOUT.into()),
             Phase::Authenticating(_) if late => Err(Close::TRY_AGAIN_LATER.into()),
             _ => {
-                let (gateway, clock) = (&self.transport.gateway, &self.transport.settings.clock);
                 tokio::select! {
                     biased;
-                    () = over(&mut self.phase, gateway, clock) => Err(Close::FORBIDDEN.into()),
+                    () = over(&mut self.phase) => Err(Close::FORBIDDEN.into()),
                     kept = self.wire.keep_alive() => kept,
                 }
             }
@@ -237,11 +193,8 @@ impl<G: Gateway> Session<G> {
     }
 
     fn check_expiry(&self) -> Result<(), End> {
-        let Phase::Open { caller, .. } = &self.phase else {
-            return Ok(());
-        };
-        match self.transport.gateway.expires_at(caller) {
-            Some(end) if end <= self.transport.settings.clock.now() => Err(Close::FORBIDDEN.into()),
+        match &self.phase {
+            Phase::Open(stay) if stay.is_over() => Err(Close::FORBIDDEN.into()),
             _ => Ok(()),
         }
     }
@@ -253,36 +206,27 @@ impl<G: Gateway> Drop for Session<G> {
     }
 }
 
-/// Ends when the caller's token does: withdrawn, or over by the clock.
-async fn over<G: Gateway>(phase: &mut Phase<G::Caller>, gateway: &G, clock: &Clock) {
-    let Phase::Open { caller, revoked } = phase else {
-        return std::future::pending().await;
-    };
-    let Some(end) = gateway.expires_at(caller) else {
-        return revoked.await;
-    };
-    while end > clock.now() {
-        let left = (end - clock.now()).to_std().unwrap_or_default().min(CLOCK_CHECK);
-        tokio::select! {
-            () = &mut *revoked => return,
-            () = tokio::time::sleep(left) => {}
-        }
+/// Ends when the caller's token does; never before there is one.
+async fn over<G: Gateway>(phase: &mut Phase<G>) {
+    match phase {
+        Phase::Open(stay) => stay.over().await,
+        _ => std::future::pending().await,
     }
 }
 
 /// What the token's side of a connection brings.
 enum Settled<C> {
     Authenticated(Result<C, AuthError>),
-    Revoked,
+    Over,
 }
 
-async fn settle<C>(phase: &mut Phase<C>) -> Settled<C> {
+async fn settle<G: Gateway>(phase: &mut Phase<G>) -> Settled<G::Caller> {
     match phase {
         Phase::AwaitingInit => std::future::pending().await,
         Phase::Authenticating(looking) => Settled::Authenticated(looking.await),
-        Phase::Open { revoked, .. } => {
-            revoked.await;
-            Settled::Revoked
+        Phase::Open(stay) => {
+            stay.over().await;
+            Settled::Over
         }
     }
 }

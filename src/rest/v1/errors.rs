@@ -72,6 +72,7 @@ impl From<Error> for Refusal {
                 .next()
                 .map_or_else(|| Self::bad_request("the input was refused"), Self::from),
             Error::BadUserInput(message) => Self::bad_request(message),
+            Error::Cursor(_) => Self::bad_request(error.to_string()),
             Error::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()),
             Error::Forbidden => Self::new(
                 StatusCode::FORBIDDEN,

@@ -23,6 +23,7 @@ pub mod script;
 pub mod sdl;
 pub mod shop;
 pub mod socket;
+pub mod stream;
 pub mod told;
 pub mod untouched;
 pub mod visits;

@@ -244,9 +244,14 @@ pub fn mutations() -> Vec<Specimen> {
 
 pub fn subscriptions() -> Vec<Specimen> {
     let arguments = json!({ "after": "$feed", "filter": conversion_filter() });
-    ["conversionCreated", "conversionUpdated"]
-        .map(|field| specimen("Subscription", field, arguments.clone()))
-        .into()
+    let figures = json!({ "after": "$feed", "filter": {
+        "campaignId": "$campaign", "affiliateId": "$affiliate", "codeId": "$code", "couponId": "$coupon",
+    } });
+    vec![
+        specimen("Subscription", "conversionCreated", arguments.clone()),
+        specimen("Subscription", "conversionUpdated", arguments),
+        specimen("Subscription", "codeStatsUpdated", figures),
+    ]
 }
 
 impl Specimen {

@@ -34,6 +34,12 @@ pub const ROUTES: &[Route] = &[
     get("/graphql", "/graphql?query=%7B__typename%7D"),
     post("/graphql", "/graphql", r#"{"query":"{ campaigns { totalCount } }"}"#),
     get("/graphql/ws", "/graphql/ws"),
+    Route {
+        pattern: "/graphql/stream",
+        method: "PUT",
+        path: "/graphql/stream",
+        body: None,
+    },
     get("/graphql/assets/{name}", "/graphql/assets/ide.css"),
     // Nobody has this affiliate, and no sale of that name has come yet.
     post(

@@ -241,3 +241,25 @@ async fn plain_http_is_told_to_upgrade() {
     assert_eq!(response.status(), StatusCode::UPGRADE_REQUIRED);
     assert_eq!(response.headers()["upgrade"], "websocket");
 }
+
+#[tokio::test]
+async fn a_duplicate_id_is_refused_before_its_document_is_looked_at() {
+    let fixture = Fixture::new();
+    let mut socket = fixture.open("olivia").await;
+    socket.subscribe("1", "subscription { forever }").await;
+    socket.receive().await;
+    socket.subscribe("1", "{").await;
+    assert_eq!(socket.closed().await.0, 4409);
+}
+
+#[tokio::test]
+async fn of_several_sub_protocols_ours_is_chosen_and_messages_may_be_binary() {
+    let fixture = Fixture::new();
+    let offered = "graphql-ws, graphql-transport-ws";
+    let mut socket = Socket::connect(fixture.listen().await, Some(offered)).await;
+    let ping = json!({"type": "ping"}).to_string().into_bytes();
+    futures_util::SinkExt::send(&mut socket.0, Message::binary(ping))
+        .await
+        .unwrap();
+    assert_eq!(socket.receive().await, json!({"type": "pong"}));
+}

@@ -2,9 +2,11 @@
 
 mod client;
 mod closing;
+mod events;
 mod http;
 mod operations;
 mod refusals;
+mod single;
 
 use std::{
     sync::{
@@ -20,7 +22,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::{AuthError, Gateway, TransportSettings, router};
+use super::{AuthError, Gateway, Place, TransportSettings, router};
 use crate::clock::Clock;
 
 pub(super) struct Query;
@@ -103,6 +105,29 @@ impl Subscriptions {
         Err(Error::new("not you").extend_with(|_, it| it.set("code", "FORBIDDEN")))
     }
 
+    /// Tells its place, and goes on after the one that it is given.
+    async fn steps(&self, ctx: &Context<'_>, up_to: i32) -> impl Stream<Item = i32> {
+        let place = ctx.data_unchecked::<Place>().clone();
+        let after = place.resumed().and_then(|at| at.strip_prefix("at-")?.parse().ok());
+        stream::iter(after.unwrap_or(0) + 1..=up_to).map(move |step| {
+            place.reach(format!("at-{step}"));
+            step
+        })
+    }
+
+    /// The second item fails as a database does.
+    async fn failing(&self, ctx: &Context<'_>) -> impl Stream<Item = Result<i32>> {
+        let place = ctx.data_unchecked::<Place>().clone();
+        stream::iter(1..=3).map(move |step| {
+            place.reach(format!("at-{step}"));
+            if step == 2 {
+                Err(Error::from(std::io::Error::other("SQLSTATE 42P01: no such table")))
+            } else {
+                Ok(step)
+            }
+        })
+    }
+
     async fn panics(&self) -> impl Stream<Item = i32> {
         stream::iter([1]).map(|_| panic!("on purpose"))
     }
@@ -154,6 +179,10 @@ impl Gateway for TestGateway {
         };
         let name = bearer.to_owned();
         Ok(Caller { name, expires_at })
+    }
+
+    fn identity(&self, caller: &Caller) -> String {
+        caller.name.clone()
     }
 
     fn expires_at(&self, caller: &Caller) -> Option<DateTime<Utc>> {
