@@ -44,10 +44,7 @@ pub struct CreateAffiliate {
 /// A page of the affiliates that the caller may see, oldest first; for an affiliate, itself.
 pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<affiliate::Model>> {
     actor.require(Operation::ReadAffiliates)?;
-    let order = Order {
-        time: None,
-        id: affiliate::Column::Id,
-    };
+    let order = Order::oldest_first(affiliate::Column::Id);
     page::fetch(
         domain.db.reader(),
         tenancy::find::<affiliate::Entity>(&actor.scope),

@@ -155,10 +155,7 @@ pub async fn list(
 ) -> Result<Page<conversion::Model>> {
     actor.require(Operation::ReadConversions)?;
     filter.check()?;
-    let order = Order {
-        time: Some(conversion::Column::OccurredAt),
-        id: conversion::Column::Id,
-    };
+    let order = Order::newest_first(conversion::Column::OccurredAt, conversion::Column::Id);
     let rows = filtered(&actor.scope, filter, domain.clock.now());
     page::fetch(domain.db.reader(), rows, order, args).await
 }

@@ -58,10 +58,7 @@ pub async fn list(
     args: &PageArgs,
 ) -> Result<Page<ledger_entry::Model>> {
     actor.require(Operation::ReadLedger)?;
-    let order = Order {
-        time: None,
-        id: ledger_entry::Column::Id,
-    };
+    let order = Order::oldest_first(ledger_entry::Column::Id);
     page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
 }
 

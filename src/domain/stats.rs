@@ -87,10 +87,7 @@ pub async fn list(
     actor.require(Operation::ReadStats)?;
     page::moment("from", period.from)?;
     page::moment("before", period.before)?;
-    let order = Order {
-        time: None,
-        id: code::Column::Id,
-    };
+    let order = Order::oldest_first(code::Column::Id);
     let page = page::fetch(domain.db.reader(), counted(&actor.scope, filter, period), order, args).await?;
     let mut stats: Vec<CodeStats> = page.rows.into_iter().map(CodeStats::unused).collect();
     let mut by_code: BTreeMap<CodeId, &mut CodeStats> = stats.iter_mut().map(|row| (row.code.id, row)).collect();

@@ -32,3 +32,4 @@ pub mod simulation;
 pub mod stats;
 pub mod subscription;
 pub mod transport;
+pub mod viewer;

@@ -37,12 +37,13 @@ impl CodeQueries {
     async fn affiliate_codes(
         &self,
         ctx: &Context<'_>,
-        affiliate_id: Option<ID>,
-        coupon_id: Option<ID>,
+        #[graphql(desc = "Of this affiliate alone.")] affiliate_id: Option<ID>,
+        #[graphql(desc = "On this coupon alone.")] coupon_id: Option<ID>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<AffiliateCode>> {
         let (domain, requester) = parts(ctx)?;
         let filter = CodeFilter {
@@ -73,11 +74,14 @@ impl CodeQueries {
     async fn code_redemption_stats(
         &self,
         ctx: &Context<'_>,
-        filter: Option<CodeRedemptionStatsFilter>,
+        #[graphql(desc = "Which codes, and which of their sales; left out: all.")] filter: Option<
+            CodeRedemptionStatsFilter,
+        >,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<CodeRedemptionStats>> {
         let (domain, requester) = parts(ctx)?;
         let (filter, period) = filter.unwrap_or_default().decode();

@@ -37,10 +37,11 @@ impl ProgramQueries {
     async fn campaigns(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Campaign>> {
         let (domain, requester) = parts(ctx)?;
         let page = campaigns::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
@@ -54,7 +55,11 @@ impl ProgramQueries {
 
     /// A campaign by id; null for an unknown one and for one that is not yours.
     #[graphql(guard = "May(Operation::ReadCampaigns)")]
-    async fn campaign(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Campaign> {
+    async fn campaign(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id", desc = "`cmp_…`")] given: ID,
+    ) -> Maybe<Campaign> {
         let (domain, requester) = match parts(ctx) {
             Ok(parts) => parts,
             Err(error) => return Some(Err(error)),
@@ -80,12 +85,13 @@ impl ProgramQueries {
     async fn campaign_coupons(
         &self,
         ctx: &Context<'_>,
-        campaign_id: Option<ID>,
-        #[graphql(default = false)] include_archived: bool,
+        #[graphql(desc = "Of this campaign alone.")] campaign_id: Option<ID>,
+        #[graphql(default = false, desc = "Whether those too that are archived.")] include_archived: bool,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<CampaignCoupon>> {
         let (domain, requester) = parts(ctx)?;
         let filter = CouponFilter {
@@ -110,10 +116,11 @@ impl ProgramQueries {
     async fn affiliates(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Affiliate>> {
         let (domain, requester) = parts(ctx)?;
         let page = affiliates::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
@@ -127,7 +134,11 @@ impl ProgramQueries {
 
     /// An affiliate by id; null for an unknown one and for one that is not yours.
     #[graphql(guard = "May(Operation::ReadAffiliates)")]
-    async fn affiliate(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Affiliate> {
+    async fn affiliate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id", desc = "`aff_…`")] given: ID,
+    ) -> Maybe<Affiliate> {
         let (domain, requester) = match parts(ctx) {
             Ok(parts) => parts,
             Err(error) => return Some(Err(error)),
