@@ -79,7 +79,9 @@ where
         }
         // A cross join, because that is met in the order in which it is written: parent by parent.
         _ => {
-            query.join(JoinType::CrossJoin, E::default(), id.in_subquery(places));
+            query
+                .join(JoinType::CrossJoin, E::default(), Expr::val(true))
+                .and_where(id.in_subquery(places));
         }
     }
     for (column, direction) in order.columns(asked.backward()) {
