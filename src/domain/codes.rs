@@ -20,7 +20,7 @@ use super::{
     nested,
     new_code::{self, Minted, NewCode},
     owed::Call,
-    page::{self, Asked, Order, Page, PageArgs},
+    page::{self, Asked, By, Direction, Order, Page, PageArgs, Sort},
     plans, tenancy,
 };
 use crate::{
@@ -61,10 +61,34 @@ fn listed(scope: &Scope, filter: &CodeFilter) -> Select<code::Entity> {
     filtered(scope, filter).filter(code::Column::DeletedAt.is_null())
 }
 
-/// A page of the codes that the caller may see, oldest first.
-pub async fn list(domain: &Domain, actor: &Actor, filter: &CodeFilter, args: &PageArgs) -> Result<Page<code::Model>> {
+/// What codes, and their figures, can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderField {
+    CreatedAt,
+    Code,
+}
+
+/// The order that was asked for; oldest first by itself.
+pub fn order(sort: Option<Sort<OrderField>>) -> Order<code::Column> {
+    let Some(Sort { field, direction }) = sort else {
+        return own_order();
+    };
+    match (field, direction) {
+        (OrderField::CreatedAt, Direction::Asc) => own_order(),
+        (OrderField::CreatedAt, Direction::Desc) => Order::named("created", By::Id, code::Column::Id, direction),
+        (OrderField::Code, _) => Order::named("code", By::Text(code::Column::Code), code::Column::Id, direction),
+    }
+}
+
+/// A page of the codes that the caller may see.
+pub async fn list(
+    domain: &Domain,
+    actor: &Actor,
+    filter: &CodeFilter,
+    order: Order<code::Column>,
+    args: &PageArgs,
+) -> Result<Page<code::Model>> {
     actor.require(Operation::ReadCodes)?;
-    let order = Order::oldest_first(code::Column::Id);
     page::fetch(domain.db.reader(), listed(&actor.scope, filter), order, args).await
 }
 

@@ -64,6 +64,12 @@ impl EventFilter {
     pub(super) fn condition(&self) -> Result<Condition> {
         page::moment("receivedFrom", self.received_from)?;
         page::moment("receivedBefore", self.received_before)?;
+        page::range(
+            "receivedFrom",
+            self.received_from,
+            "receivedBefore",
+            self.received_before,
+        )?;
         // No event has a NUL in these, and PostgreSQL takes none.
         let text = |text: &String| text.replace('\0', "\u{fffd}");
         Ok(Condition::all()

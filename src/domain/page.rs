@@ -301,12 +301,18 @@ pub fn moment(name: &str, at: Option<DateTime<Utc>>) -> Result<()> {
 }
 
 /// # Errors
-/// `BAD_USER_INPUT` for a range that ends before it begins; `until` names its end.
-pub fn range<T: PartialOrd>(from: Option<T>, until_name: &str, until: Option<T>, from_name: &str) -> Result<()> {
+/// `BAD_USER_INPUT` for a range that ends before it begins.
+pub fn range(
+    from_name: &str,
+    from: Option<DateTime<Utc>>,
+    until_name: &str,
+    until: Option<DateTime<Utc>>,
+) -> Result<()> {
     match (from, until) {
-        (Some(from), Some(until)) if until < from => Err(Error::BadUserInput(format!(
-            "{until_name} must not be less than {from_name}."
-        ))),
+        (Some(from), Some(until)) if until < from => {
+            let message = format!("{until_name} must not be before {from_name}.");
+            Err(Error::BadUserInput(message))
+        }
         _ => Ok(()),
     }
 }

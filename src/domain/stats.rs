@@ -38,6 +38,16 @@ pub struct Period {
     pub before: Option<DateTime<Utc>>,
 }
 
+impl Period {
+    /// # Errors
+    /// `BAD_USER_INPUT` for a time that no sale can have, and for a period that ends before it begins.
+    fn check(&self) -> Result<()> {
+        page::moment("from", self.from)?;
+        page::moment("before", self.before)?;
+        page::range("from", self.from, "before", self.before)
+    }
+}
+
 /// A code with its figures.
 #[derive(Clone, Debug)]
 pub struct CodeStats {
@@ -75,19 +85,17 @@ fn counted(scope: &Scope, filter: &CodeFilter, period: Period) -> Select<code::E
     codes::filtered(scope, filter).filter(shown)
 }
 
-/// A page of codes with their figures, those never used included, oldest code first; deleted ones only where
-/// they have some.
+/// A page of codes with their figures, those never used included; deleted ones only where they have some.
 pub async fn list(
     domain: &Domain,
     actor: &Actor,
     filter: &CodeFilter,
     period: Period,
+    order: Order<code::Column>,
     args: &PageArgs,
 ) -> Result<Page<CodeStats>> {
     actor.require(Operation::ReadStats)?;
-    page::moment("from", period.from)?;
-    page::moment("before", period.before)?;
-    let order = Order::oldest_first(code::Column::Id);
+    period.check()?;
     let page = page::fetch(domain.db.reader(), counted(&actor.scope, filter, period), order, args).await?;
     let mut stats: Vec<CodeStats> = page.rows.into_iter().map(CodeStats::unused).collect();
     let mut by_code: BTreeMap<CodeId, &mut CodeStats> = stats.iter_mut().map(|row| (row.code.id, row)).collect();
@@ -110,8 +118,7 @@ pub async fn list(
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter, period: Period) -> Result<u64> {
     actor.require(Operation::ReadStats)?;
-    page::moment("from", period.from)?;
-    page::moment("before", period.before)?;
+    period.check()?;
     Ok(counted(&actor.scope, filter, period).count(domain.db.reader()).await?)
 }
 

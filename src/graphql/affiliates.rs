@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     auth::Operation,
-    domain::{affiliates::CreateAffiliate, codes, recruiters},
+    domain::{
+        affiliates::{self, CreateAffiliate},
+        codes, recruiters,
+    },
 };
 
 /// How an affiliate stands. Only an approved one mints and earns.
@@ -190,6 +193,24 @@ impl Affiliate {
             sums.iter()
                 .map(|(currency, amount)| (currency.as_str(), amount - on_hold(currency))),
         )
+    }
+}
+
+/// Which affiliates: everything that is given must hold; of a list, any.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct AffiliateFilter {
+    /// In any of these states.
+    status: Option<Vec<AffiliateStatus>>,
+    /// In this campaign.
+    campaign_id: Option<ID>,
+}
+
+impl From<AffiliateFilter> for affiliates::AffiliateFilter {
+    fn from(filter: AffiliateFilter) -> Self {
+        Self {
+            status: filter.status.map(|set| set.into_iter().map(Into::into).collect()),
+            campaign_id: filter_id(filter.campaign_id.as_ref()),
+        }
     }
 }
 

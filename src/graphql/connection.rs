@@ -7,7 +7,8 @@ use async_graphql::{Context, Object, OutputType, TypeName, connection::PageInfo}
 use super::{context::ContextExt, errors::graphql_error, loaders::Below};
 use crate::{
     domain::{
-        affiliates, api_keys,
+        affiliates::{self, AffiliateFilter},
+        api_keys,
         audit::{self, AuditFilter},
         campaigns,
         clicks::{self, ClickFilter},
@@ -98,7 +99,7 @@ impl<T: OutputType> TypeName for Edge<T> {
 /// How many there are in all.
 pub enum Total {
     Campaigns,
-    Affiliates,
+    Affiliates(AffiliateFilter),
     Coupons(CouponFilter),
     Codes(CodeFilter),
     CodesOf(Below<()>),
@@ -118,7 +119,7 @@ impl Total {
         let (actor, loaders) = (&requester.actor, &requester.loaders);
         match self {
             Self::Campaigns => campaigns::count(domain, actor).await,
-            Self::Affiliates => affiliates::count(domain, actor).await,
+            Self::Affiliates(filter) => affiliates::count(domain, actor, filter).await,
             Self::Coupons(filter) => coupons::count(domain, actor, filter).await,
             Self::Clicks(filter) => clicks::count(domain, actor, filter).await,
             Self::Codes(filter) => codes::count(domain, actor, filter).await,

@@ -22,6 +22,7 @@ pub mod links;
 pub mod loaders;
 pub mod mutation;
 pub mod node;
+pub mod orders;
 pub mod query;
 pub mod rates;
 pub mod recruiters;

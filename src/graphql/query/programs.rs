@@ -6,11 +6,12 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     super::{
-        affiliates::Affiliate,
+        affiliates::{Affiliate, AffiliateFilter},
         campaigns::Campaign,
         connection::{self, List, Maybe, Total, list, look_up},
         context::May,
         coupons::CampaignCoupon,
+        orders::AffiliateOrder,
         scalars::{filter_id, id},
     },
     parts,
@@ -108,14 +109,17 @@ impl ProgramQueries {
         list(page, Total::Coupons(filter), |row| Place::of(row.id.0), node)
     }
 
-    /// The affiliates that you may see, oldest first; for an affiliate, itself alone.
+    /// The affiliates that you may see; for an affiliate, itself alone.
     #[graphql(
         guard = "May(Operation::ReadAffiliates)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn affiliates(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "Which affiliates; left out: all.")] filter: Option<AffiliateFilter>,
+        #[graphql(desc = "Left out: oldest first.")] order_by: Option<AffiliateOrder>,
         #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
@@ -123,13 +127,16 @@ impl ProgramQueries {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Affiliate>> {
         let (domain, requester) = parts(ctx)?;
-        let page = affiliates::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
+        let filter: affiliates::AffiliateFilter = filter.unwrap_or_default().into();
+        let order = affiliates::order(order_by.map(Into::into));
+        let args = connection::args(first, after, last, before);
+        let page = affiliates::list(domain, &requester.actor, &filter, order, &args).await;
         let loaders = requester.loaders.clone();
         let node = |row| Affiliate {
             row: Arc::new(row),
             loaders: loaders.clone(),
         };
-        list(page, Total::Affiliates, |row| Place::of(row.id.0), node)
+        list(page, Total::Affiliates(filter), |row| order.place(row), node)
     }
 
     /// An affiliate by id; null for an unknown one and for one that is not yours.

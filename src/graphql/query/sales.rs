@@ -12,6 +12,7 @@ use super::{
         errors::graphql_error,
         ledger::{LedgerEntry, LedgerEntryKind},
         links::Click,
+        orders::{ConversionOrder, LedgerEntryOrder},
         scalars::{filter_id, id},
         simulation::{self, AttributionSimulation, SimulateAttributionInput},
     },
@@ -71,10 +72,12 @@ impl SaleQueries {
         guard = "May(Operation::ReadConversions)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn conversions(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which conversions; left out: all.")] filter: Option<ConversionFilter>,
+        #[graphql(desc = "Left out: the newest sale first.")] order_by: Option<ConversionOrder>,
         #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
@@ -84,10 +87,10 @@ impl SaleQueries {
         let (domain, requester) = parts(ctx)?;
         let filter: domain::conversions::ConversionFilter = filter.unwrap_or_default().into();
         let args = connection::args(first, after, last, before);
-        let page = conversions::list(domain, &requester.actor, &filter, &args).await;
-        let place = |row: &entity::conversion::Model| Place::at(row.occurred_at, row.id.0);
+        let order = conversions::order(order_by.map(Into::into));
+        let page = conversions::list(domain, &requester.actor, &filter, order, &args).await;
         let node = |row| Conversion::new(row, &requester.loaders);
-        list(page, Total::Conversions(Box::new(filter)), place, node)
+        list(page, Total::Conversions(Box::new(filter)), |row| order.place(row), node)
     }
 
     /// A conversion by id; null for an unknown one and for one that is not yours.
@@ -143,6 +146,7 @@ impl SaleQueries {
         #[graphql(desc = "Of this affiliate alone.")] affiliate_id: Option<ID>,
         #[graphql(desc = "About this conversion alone.")] conversion_id: Option<ID>,
         #[graphql(desc = "Of any of these kinds.")] kind: Option<Vec<LedgerEntryKind>>,
+        #[graphql(desc = "Left out: oldest first.")] order_by: Option<LedgerEntryOrder>,
         #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
@@ -156,11 +160,12 @@ impl SaleQueries {
             kind: kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
         };
         let args = connection::args(first, after, last, before);
-        let page = ledger::list(domain, &requester.actor, &filter, &args).await;
+        let order = ledger::order(order_by.map(Into::into));
+        let page = ledger::list(domain, &requester.actor, &filter, order, &args).await;
         let node = |row| LedgerEntry {
             row: Arc::new(row),
             loaders: requester.loaders.clone(),
         };
-        list(page, Total::Ledger(Box::new(filter)), |row| Place::of(row.id.0), node)
+        list(page, Total::Ledger(Box::new(filter)), |row| order.place(row), node)
     }
 }
