@@ -16,6 +16,7 @@ mod m0013_inbox_view;
 mod m0014_code_lives;
 mod m0015_attribution;
 mod m0016_feed_of_figures;
+mod m0017_list_filters;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_code_lives::Migration),
             Box::new(m0015_attribution::Migration),
             Box::new(m0016_feed_of_figures::Migration),
+            Box::new(m0017_list_filters::Migration),
         ]
     }
 }

@@ -103,6 +103,11 @@ impl Actor {
         }
     }
 
+    /// All that the caller may do, in the order of the table.
+    pub fn permissions(&self) -> impl Iterator<Item = Operation> {
+        roles::operations().filter(|operation| self.may(*operation))
+    }
+
     pub fn may(&self, operation: Operation) -> bool {
         match &self.credential {
             Credential::Token(role) => roles::allows(*role, operation),

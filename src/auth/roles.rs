@@ -98,6 +98,11 @@ const TABLE: [Line; 22] = {
     ]
 };
 
+/// Everything that somebody may do.
+pub fn operations() -> impl Iterator<Item = Operation> {
+    TABLE.iter().map(|(operation, ..)| *operation)
+}
+
 /// Whether a role may do it. What the table does not name, nobody may.
 pub fn allows(role: Role, operation: Operation) -> bool {
     line(operation).is_some_and(|(_, roles, _)| roles.contains(&role))

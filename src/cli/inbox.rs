@@ -124,11 +124,7 @@ async fn newest(domain: &Domain, actor: &Actor, filter: &EventFilter, limit: usi
         events.extend(page.rows);
         match events.last() {
             Some(last) if page.has_next && events.len() < limit => {
-                let place = Place {
-                    at: Some(last.received_at),
-                    id: last.id.0,
-                };
-                args.after = Some(place.cursor());
+                args.after = Some(Place::at(last.received_at, last.id.0).cursor());
             }
             _ => return Ok(events),
         }

@@ -10,8 +10,8 @@ use entity::{
     id::{AffiliateId, CampaignId},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    Set, SqlErr,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QuerySelect, QueryTrait, Select, Set, SqlErr,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     campaigns::MAX_NAME,
     effective::after_the_last,
     links,
-    page::{self, Order, Page, PageArgs},
+    page::{self, By, Direction, Order, Page, PageArgs, Sort},
     plans, recruiters, tenancy,
 };
 use crate::{
@@ -42,27 +42,65 @@ pub struct CreateAffiliate {
     pub approve: bool,
 }
 
-/// A page of the affiliates that the caller may see, oldest first; for an affiliate, itself.
-pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<affiliate::Model>> {
-    actor.require(Operation::ReadAffiliates)?;
-    let order = Order {
-        time: None,
-        id: affiliate::Column::Id,
-    };
-    page::fetch(
-        domain.db.reader(),
-        tenancy::find::<affiliate::Entity>(&actor.scope),
-        order,
-        args,
-    )
-    .await
+/// What affiliates can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderField {
+    CreatedAt,
+    Email,
 }
 
-pub async fn count(domain: &Domain, actor: &Actor) -> Result<u64> {
+/// The order that was asked for; oldest first by itself.
+pub fn order(sort: Option<Sort<OrderField>>) -> Order<affiliate::Column> {
+    let Some(Sort { field, direction }) = sort else {
+        return Order::oldest_first(affiliate::Column::Id);
+    };
+    match (field, direction) {
+        (OrderField::CreatedAt, Direction::Asc) => Order::oldest_first(affiliate::Column::Id),
+        (OrderField::CreatedAt, Direction::Desc) => Order::named("created", By::Id, affiliate::Column::Id, direction),
+        (OrderField::Email, _) => {
+            let email = By::Text(affiliate::Column::EmailKey);
+            Order::named("email", email, affiliate::Column::Id, direction)
+        }
+    }
+}
+
+/// Which affiliates: everything that is given must hold. An id that could not be read is `Some(None)`: nobody is in it.
+#[derive(Clone, Debug, Default)]
+pub struct AffiliateFilter {
+    pub status: Option<Vec<AffiliateStatus>>,
+    pub campaign_id: Option<Option<CampaignId>>,
+}
+
+fn filtered(scope: &Scope, filter: &AffiliateFilter) -> Select<affiliate::Entity> {
+    let members = filter.campaign_id.map(|id| {
+        let members = affiliate_campaign::Entity::find()
+            .select_only()
+            .column(affiliate_campaign::Column::AffiliateId)
+            .filter(page::is(affiliate_campaign::Column::CampaignId, id));
+        affiliate::Column::Id.in_subquery(members.into_query())
+    });
+    tenancy::find::<affiliate::Entity>(scope).filter(
+        Condition::all()
+            .add_option(filter.status.clone().map(|set| affiliate::Column::Status.is_in(set)))
+            .add_option(members),
+    )
+}
+
+/// A page of the affiliates that the caller may see; for an affiliate, itself.
+pub async fn list(
+    domain: &Domain,
+    actor: &Actor,
+    filter: &AffiliateFilter,
+    order: Order<affiliate::Column>,
+    args: &PageArgs,
+) -> Result<Page<affiliate::Model>> {
     actor.require(Operation::ReadAffiliates)?;
-    Ok(tenancy::find::<affiliate::Entity>(&actor.scope)
-        .count(domain.db.reader())
-        .await?)
+    page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
+}
+
+pub async fn count(domain: &Domain, actor: &Actor, filter: &AffiliateFilter) -> Result<u64> {
+    actor.require(Operation::ReadAffiliates)?;
+    Ok(filtered(&actor.scope, filter).count(domain.db.reader()).await?)
 }
 
 pub async fn get(domain: &Domain, actor: &Actor, id: AffiliateId) -> Result<Option<affiliate::Model>> {

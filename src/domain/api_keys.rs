@@ -52,10 +52,7 @@ pub struct NewApiKey {
 /// A page of the keys of the caller's mode, oldest first; revoked and expired ones too.
 pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<api_key::Model>> {
     actor.require(Operation::ManageApiKeys)?;
-    let order = Order {
-        time: None,
-        id: api_key::Column::Id,
-    };
+    let order = Order::oldest_first(api_key::Column::Id);
     let rows = tenancy::find::<api_key::Entity>(&actor.scope);
     page::fetch(domain.db.reader(), rows, order, args).await
 }

@@ -216,10 +216,7 @@ pub async fn list(
     args: &PageArgs,
 ) -> Result<Page<audit_entry::Model>> {
     actor.require(Operation::ReadAuditLog)?;
-    let order = Order {
-        time: Some(audit_entry::Column::At),
-        id: audit_entry::Column::Id,
-    };
+    let order = Order::newest_first(audit_entry::Column::At, audit_entry::Column::Id);
     page::fetch(domain.db.reader(), filtered(actor, filter)?, order, args).await
 }
 

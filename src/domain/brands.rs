@@ -13,7 +13,12 @@ use sea_orm::{
 use secrecy::{ExposeSecret, SecretString};
 
 pub use super::brand_secrets::{Resealed, StripeSecrets, is_live_key, open_secrets, reseal};
-use super::{audit, brand_secrets::seal_into, campaigns::MAX_NAME, plans::TRIAL_DAYS};
+use super::{
+    Domain, audit,
+    brand_secrets::seal_into,
+    campaigns::MAX_NAME,
+    plans::{self, TRIAL_DAYS},
+};
 use crate::{
     auth::Actor,
     clock::Clock,
@@ -172,6 +177,11 @@ pub async fn list(db: &Db) -> Result<Vec<brand::Model>> {
         .order_by_asc(brand::Column::Id)
         .all(db.reader())
         .await?)
+}
+
+/// The brand of a caller.
+pub async fn own(domain: &Domain, actor: &Actor) -> Result<brand::Model> {
+    plans::brand(domain.db.reader(), actor.scope.brand).await
 }
 
 pub async fn by_slug(db: &impl ConnectionTrait, slug: &str) -> Result<Option<brand::Model>> {

@@ -61,10 +61,7 @@ pub struct UpdateCampaign {
 /// A page of the campaigns that the caller may see, oldest first.
 pub async fn list(domain: &Domain, actor: &Actor, args: &PageArgs) -> Result<Page<campaign::Model>> {
     actor.require(Operation::ReadCampaigns)?;
-    let order = Order {
-        time: None,
-        id: campaign::Column::Id,
-    };
+    let order = Order::oldest_first(campaign::Column::Id);
     page::fetch(
         domain.db.reader(),
         tenancy::find::<campaign::Entity>(&actor.scope),

@@ -33,10 +33,7 @@ fn filtered(actor: &Actor, filter: &ClickFilter) -> Result<Select<click::Entity>
 
 /// A page of the clicks that the caller may see, newest first.
 pub async fn list(domain: &Domain, actor: &Actor, filter: &ClickFilter, args: &PageArgs) -> Result<Page<click::Model>> {
-    let order = Order {
-        time: Some(click::Column::ClickedAt),
-        id: click::Column::Id,
-    };
+    let order = Order::newest_first(click::Column::ClickedAt, click::Column::Id);
     page::fetch(domain.db.reader(), filtered(actor, filter)?, order, args).await
 }
 

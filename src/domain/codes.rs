@@ -4,20 +4,23 @@
 //! **Invariant.** A code's text is unique within brand and mode, also against what codes were called before: the key of
 //! `taken_code` says so, not a look before the leap.
 
+use std::collections::HashMap;
+
 use entity::{
-    affiliate::AffiliateStatus,
+    affiliate::{self, AffiliateStatus},
     code::{self, CodeStatus},
     id::{AffiliateId, CampaignId, CodeId, CouponId},
 };
-use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, DbErr, PaginatorTrait, QueryFilter, Select};
 
 use super::{
     Attempt, Domain, Refusal, code_settings,
     code_text::{self, generated},
     minting::{self, Minter},
+    nested,
     new_code::{self, Minted, NewCode},
     owed::Call,
-    page::{self, Order, Page, PageArgs},
+    page::{self, Asked, By, Direction, Order, Page, PageArgs, Sort},
     plans, tenancy,
 };
 use crate::{
@@ -71,19 +74,71 @@ fn listed(scope: &Scope, filter: &CodeFilter) -> Select<code::Entity> {
     filtered(scope, filter).filter(code::Column::DeletedAt.is_null())
 }
 
-/// A page of the codes that the caller may see, oldest first.
-pub async fn list(domain: &Domain, actor: &Actor, filter: &CodeFilter, args: &PageArgs) -> Result<Page<code::Model>> {
-    actor.require(Operation::ReadCodes)?;
-    let order = Order {
-        time: None,
-        id: code::Column::Id,
+/// What codes, and their figures, can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderField {
+    CreatedAt,
+    Code,
+}
+
+/// The order that was asked for; oldest first by itself.
+pub fn order(sort: Option<Sort<OrderField>>) -> Order<code::Column> {
+    let Some(Sort { field, direction }) = sort else {
+        return own_order();
     };
+    match (field, direction) {
+        (OrderField::CreatedAt, Direction::Asc) => own_order(),
+        (OrderField::CreatedAt, Direction::Desc) => Order::named("created", By::Id, code::Column::Id, direction),
+        (OrderField::Code, _) => Order::named("code", By::Text(code::Column::Code), code::Column::Id, direction),
+    }
+}
+
+/// A page of the codes that the caller may see.
+pub async fn list(
+    domain: &Domain,
+    actor: &Actor,
+    filter: &CodeFilter,
+    order: Order<code::Column>,
+    args: &PageArgs,
+) -> Result<Page<code::Model>> {
+    actor.require(Operation::ReadCodes)?;
     page::fetch(domain.db.reader(), listed(&actor.scope, filter), order, args).await
 }
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter) -> Result<u64> {
     actor.require(Operation::ReadCodes)?;
     Ok(listed(&actor.scope, filter).count(domain.db.reader()).await?)
+}
+
+/// The order of an affiliate's codes.
+pub fn own_order() -> Order<code::Column> {
+    Order::oldest_first(code::Column::Id)
+}
+
+/// The codes of each of some affiliates.
+fn of_affiliates(scope: &Scope) -> Select<code::Entity> {
+    listed(scope, &CodeFilter::default()).filter(nested::below(code::Column::AffiliateId))
+}
+
+/// The same page of the codes of each of some affiliates that the caller has found, oldest first.
+pub async fn pages_of(
+    domain: &Domain,
+    scope: &Scope,
+    affiliates: &[AffiliateId],
+    asked: &Asked,
+) -> Result<HashMap<AffiliateId, Page<code::Model>>, DbErr> {
+    let db = domain.db.reader();
+    nested::pages::<affiliate::Entity, _, _>(db, affiliates, of_affiliates(scope), own_order(), asked).await
+}
+
+/// How many codes each of some affiliates has.
+pub async fn counts_of(
+    domain: &Domain,
+    scope: &Scope,
+    affiliates: &[AffiliateId],
+) -> Result<HashMap<AffiliateId, i64>, DbErr> {
+    let db = domain.db.reader();
+    nested::counts::<affiliate::Entity, _, _>(db, affiliates, of_affiliates(scope), code::Column::Id).await
 }
 
 /// A code, deleted or not.

@@ -15,7 +15,7 @@ use super::{
     Domain,
     attribution::Step,
     code_text,
-    page::{self, Order, Page, PageArgs},
+    page::{self, By, Direction, Order, Page, PageArgs, Sort},
     reports, tenancy,
 };
 use crate::{
@@ -136,10 +136,16 @@ impl ConversionFilter {
     }
 
     /// # Errors
-    /// `BAD_USER_INPUT` for a time that no sale can have.
+    /// `BAD_USER_INPUT` for a time that no sale can have, and for a range that ends before it begins.
     pub fn check(&self) -> Result<()> {
         page::moment("occurredFrom", self.occurred_from)?;
-        page::moment("occurredBefore", self.occurred_before)
+        page::moment("occurredBefore", self.occurred_before)?;
+        page::range(
+            "occurredFrom",
+            self.occurred_from,
+            "occurredBefore",
+            self.occurred_before,
+        )
     }
 }
 
@@ -149,19 +155,38 @@ fn filtered(scope: &Scope, filter: &ConversionFilter, now: DateTime<Utc>) -> Sel
         .filter(filter.condition(scope, now))
 }
 
-/// A page of the conversions that the caller may see, the newest sale first.
+/// What conversions can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderField {
+    OccurredAt,
+}
+
+/// The order that was asked for; the newest sale first by itself.
+pub fn order(sort: Option<Sort<OrderField>>) -> Order<conversion::Column> {
+    let (at, id) = (conversion::Column::OccurredAt, conversion::Column::Id);
+    match sort {
+        None
+        | Some(Sort {
+            field: OrderField::OccurredAt,
+            direction: Direction::Desc,
+        }) => Order::newest_first(at, id),
+        Some(Sort {
+            field: OrderField::OccurredAt,
+            direction,
+        }) => Order::named("occurred", By::Time(at), id, direction),
+    }
+}
+
+/// A page of the conversions that the caller may see.
 pub async fn list(
     domain: &Domain,
     actor: &Actor,
     filter: &ConversionFilter,
+    order: Order<conversion::Column>,
     args: &PageArgs,
 ) -> Result<Page<conversion::Model>> {
     actor.require(Operation::ReadConversions)?;
     filter.check()?;
-    let order = Order {
-        time: Some(conversion::Column::OccurredAt),
-        id: conversion::Column::Id,
-    };
     let rows = filtered(&actor.scope, filter, domain.clock.now());
     page::fetch(domain.db.reader(), rows, order, args).await
 }

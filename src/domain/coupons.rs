@@ -52,10 +52,7 @@ pub async fn list(
     args: &PageArgs,
 ) -> Result<Page<coupon::Model>> {
     actor.require(Operation::ReadCoupons)?;
-    let order = Order {
-        time: None,
-        id: coupon::Column::Id,
-    };
+    let order = Order::oldest_first(coupon::Column::Id);
     page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
 }
 

@@ -64,6 +64,12 @@ impl EventFilter {
     pub(super) fn condition(&self) -> Result<Condition> {
         page::moment("receivedFrom", self.received_from)?;
         page::moment("receivedBefore", self.received_before)?;
+        page::range(
+            "receivedFrom",
+            self.received_from,
+            "receivedBefore",
+            self.received_before,
+        )?;
         // No event has a NUL in these, and PostgreSQL takes none.
         let text = |text: &String| text.replace('\0', "\u{fffd}");
         Ok(Condition::all()
@@ -82,10 +88,7 @@ fn filtered(actor: &Actor, filter: &EventFilter) -> Result<Select<Entity>> {
 
 /// A page of the events of the caller's brand and mode, the one received last first.
 pub async fn list(domain: &Domain, actor: &Actor, filter: &EventFilter, args: &PageArgs) -> Result<Page<Event>> {
-    let order = Order {
-        time: Some(Column::ReceivedAt),
-        id: Column::Id,
-    };
+    let order = Order::newest_first(Column::ReceivedAt, Column::Id);
     let rows = Event::of(filtered(actor, filter)?);
     page::fetch_as(domain.db.reader(), rows, order, args).await
 }

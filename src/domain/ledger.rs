@@ -16,7 +16,7 @@ use sea_orm::{
 
 use super::{
     Domain,
-    page::{self, Order, Page, PageArgs},
+    page::{self, By, Direction, Order, Page, PageArgs, Sort},
     tenancy,
 };
 use crate::{
@@ -50,18 +50,30 @@ fn filtered(scope: &Scope, filter: &LedgerFilter) -> Select<ledger_entry::Entity
     )
 }
 
-/// A page of the entries that the caller may see, oldest first.
+/// What entries can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderField {
+    CreatedAt,
+}
+
+/// The order that was asked for; oldest first by itself.
+pub fn order(sort: Option<Sort<OrderField>>) -> Order<ledger_entry::Column> {
+    let id = ledger_entry::Column::Id;
+    match sort.map(|sort| sort.direction) {
+        None | Some(Direction::Asc) => Order::oldest_first(id),
+        Some(Direction::Desc) => Order::named("created", By::Id, id, Direction::Desc),
+    }
+}
+
+/// A page of the entries that the caller may see.
 pub async fn list(
     domain: &Domain,
     actor: &Actor,
     filter: &LedgerFilter,
+    order: Order<ledger_entry::Column>,
     args: &PageArgs,
 ) -> Result<Page<ledger_entry::Model>> {
     actor.require(Operation::ReadLedger)?;
-    let order = Order {
-        time: None,
-        id: ledger_entry::Column::Id,
-    };
     page::fetch(domain.db.reader(), filtered(&actor.scope, filter), order, args).await
 }
 

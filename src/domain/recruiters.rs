@@ -3,10 +3,11 @@
 //! **Invariants.** A row is never edited: a change appends one that is in force from now on. Nobody is its own recruiter,
 //! also not by way of others: changes of a brand's recruiters take turns by the brand's row.
 
+use std::collections::HashMap;
+
 use entity::{affiliate, affiliate_recruiter, id::AffiliateId};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, SimpleExpr},
 };
 use serde_json::json;
@@ -14,7 +15,8 @@ use serde_json::json;
 use super::{
     Domain, affiliates, audit,
     effective::after_the_last,
-    page::{self, Order, Page, PageArgs},
+    nested,
+    page::{Asked, Order, Page},
     plans, tenancy,
 };
 use crate::{
@@ -48,35 +50,44 @@ pub async fn current(
         .await
 }
 
-/// Those whom an affiliate has recruited. An affiliate finds none: affiliates do not see each other.
-fn recruits_of(scope: &Scope, recruiter: AffiliateId) -> Select<affiliate::Entity> {
+/// Those whom each of some affiliates has recruited. An affiliate finds none: affiliates do not see each other.
+fn recruits(scope: &Scope) -> Select<affiliate::Entity> {
     let recruits = affiliate_recruiter::Entity::find()
         .select_only()
         .column(affiliate_recruiter::Column::AffiliateId)
-        .filter(affiliate_recruiter::Column::RecruiterId.eq(recruiter))
+        .filter(nested::below(affiliate_recruiter::Column::RecruiterId))
         .filter(is_current())
         .into_query();
-    tenancy::find::<affiliate::Entity>(scope).filter(affiliate::Column::Id.in_subquery(recruits))
+    let others = scope.affiliate.is_none();
+    tenancy::find::<affiliate::Entity>(scope)
+        .filter(affiliate::Column::Id.in_subquery(recruits))
+        .filter(SimpleExpr::from(others))
 }
 
-/// A page of an affiliate's recruits, oldest first.
-pub async fn recruits(
+/// The order of an affiliate's recruits.
+pub fn order() -> Order<affiliate::Column> {
+    Order::oldest_first(affiliate::Column::Id)
+}
+
+/// The same page of the recruits of each of some affiliates that the caller has found, oldest first.
+pub async fn pages_of(
     domain: &Domain,
-    actor: &Actor,
-    recruiter: AffiliateId,
-    args: &PageArgs,
-) -> Result<Page<affiliate::Model>> {
-    actor.require(Operation::ReadAffiliates)?;
-    let order = Order {
-        time: None,
-        id: affiliate::Column::Id,
-    };
-    page::fetch(domain.db.reader(), recruits_of(&actor.scope, recruiter), order, args).await
+    scope: &Scope,
+    affiliates: &[AffiliateId],
+    asked: &Asked,
+) -> Result<HashMap<AffiliateId, Page<affiliate::Model>>, DbErr> {
+    let db = domain.db.reader();
+    nested::pages::<affiliate::Entity, _, _>(db, affiliates, recruits(scope), order(), asked).await
 }
 
-pub async fn count(domain: &Domain, actor: &Actor, recruiter: AffiliateId) -> Result<u64> {
-    actor.require(Operation::ReadAffiliates)?;
-    Ok(recruits_of(&actor.scope, recruiter).count(domain.db.reader()).await?)
+/// How many recruits each of some affiliates has.
+pub async fn counts_of(
+    domain: &Domain,
+    scope: &Scope,
+    affiliates: &[AffiliateId],
+) -> Result<HashMap<AffiliateId, i64>, DbErr> {
+    let db = domain.db.reader();
+    nested::counts::<affiliate::Entity, _, _>(db, affiliates, recruits(scope), affiliate::Column::Id).await
 }
 
 /// Sets who recruited an affiliate, or that nobody did, for sales from now on; an id that could not be read is given as

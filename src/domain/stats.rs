@@ -40,6 +40,16 @@ pub struct Period {
     pub before: Option<DateTime<Utc>>,
 }
 
+impl Period {
+    /// # Errors
+    /// `BAD_USER_INPUT` for a time that no sale can have, and for a period that ends before it begins.
+    fn check(&self) -> Result<()> {
+        page::moment("from", self.from)?;
+        page::moment("before", self.before)?;
+        page::range("from", self.from, "before", self.before)
+    }
+}
+
 /// A code with its figures.
 #[derive(Clone, Debug)]
 pub struct CodeStats {
@@ -77,22 +87,17 @@ fn counted(scope: &Scope, filter: &CodeFilter, period: Period) -> Select<code::E
     codes::filtered(scope, filter).filter(shown)
 }
 
-/// A page of codes with their figures, those never used included, oldest code first; deleted ones only where
-/// they have some.
+/// A page of codes with their figures, those never used included; deleted ones only where they have some.
 pub async fn list(
     domain: &Domain,
     actor: &Actor,
     filter: &CodeFilter,
     period: Period,
+    order: Order<code::Column>,
     args: &PageArgs,
 ) -> Result<Page<CodeStats>> {
     actor.require(Operation::ReadStats)?;
-    page::moment("from", period.from)?;
-    page::moment("before", period.before)?;
-    let order = Order {
-        time: None,
-        id: code::Column::Id,
-    };
+    period.check()?;
     let page = page::fetch(domain.db.reader(), counted(&actor.scope, filter, period), order, args).await?;
     let stats = figures(domain, page.rows, period).await?;
     Ok(Page {
@@ -133,8 +138,7 @@ async fn figures(domain: &Domain, codes: Vec<code::Model>, period: Period) -> Re
 
 pub async fn count(domain: &Domain, actor: &Actor, filter: &CodeFilter, period: Period) -> Result<u64> {
     actor.require(Operation::ReadStats)?;
-    page::moment("from", period.from)?;
-    page::moment("before", period.before)?;
+    period.check()?;
     Ok(counted(&actor.scope, filter, period).count(domain.db.reader()).await?)
 }
 

@@ -3,27 +3,37 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
-use entity::{affiliate, affiliate_rate, id::AffiliateId};
+use entity::{affiliate, affiliate_rate, code, id::AffiliateId};
 
 use super::{
     codes::AffiliateCode,
     connection::{self, List, Total},
-    context::ContextExt,
+    context::{ContextExt, May},
     errors::{UserError, graphql_error},
     links::AffiliateLink,
-    loaders::Loaders,
+    loaders::{Below, Loaders},
     rates::AffiliateRate,
     scalars::{Money, filter_id, id, present},
 };
-use crate::domain::{affiliates::CreateAffiliate, codes, codes::CodeFilter, page::Place, recruiters};
+use crate::{
+    auth::Operation,
+    domain::{
+        affiliates::{self, CreateAffiliate},
+        codes, recruiters,
+    },
+};
 
 /// How an affiliate stands. Only an approved one mints and earns.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "entity::affiliate::AffiliateStatus")]
 pub enum AffiliateStatus {
+    /// It waits to be approved: it neither mints nor earns.
     Pending,
+    /// It mints and earns.
     Approved,
+    /// It was approved, and is not now.
     Suspended,
+    /// It was refused.
     Rejected,
 }
 
@@ -34,6 +44,18 @@ pub struct Affiliate {
     pub loaders: Arc<Loaders>,
 }
 
+impl Affiliate {
+    /// What the caller asks for below it.
+    fn below(&self, ctx: &Context<'_>) -> async_graphql::Result<Below<()>> {
+        let actor = &ctx.requester().map_err(graphql_error)?.actor;
+        Ok(Below {
+            affiliate: self.row.id,
+            scope: actor.scope,
+            asked: (),
+        })
+    }
+}
+
 /// Somebody who shares codes.
 #[Object]
 impl Affiliate {
@@ -42,45 +64,43 @@ impl Affiliate {
         self.row.id.to_string().into()
     }
 
+    /// For people to read; at most 200 characters.
     async fn name(&self) -> &str {
         &self.row.name
     }
 
+    /// As it was given; unique within the brand in any case of letters.
     async fn email(&self) -> &str {
         &self.row.email
     }
 
+    /// Whether it mints and earns.
     async fn status(&self) -> AffiliateStatus {
         self.row.status.into()
     }
 
     /// Its codes, oldest first.
-    #[graphql(complexity = "2 + connection::rows(first, last) * child_complexity")]
+    #[graphql(
+        guard = "May(Operation::ReadCodes)",
+        complexity = "2 + connection::rows(first, last) * child_complexity"
+    )]
     async fn codes(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<AffiliateCode>> {
-        let args = connection::args(first, after, last, before);
-        let filter = CodeFilter {
-            affiliate_id: Some(Some(self.row.id)),
-            ..CodeFilter::default()
-        };
-        let (domain, requester) = (
-            ctx.domain().map_err(graphql_error)?,
-            ctx.requester().map_err(graphql_error)?,
-        );
-        let page = codes::list(domain, &requester.actor, &filter, &args).await;
-        let loaders = self.loaders.clone();
-        connection::list(
-            page,
-            Total::Codes(filter),
-            |row| Place::of(row.id.0),
-            |row| AffiliateCode::new(row, &loaders),
-        )
+        let below = self.below(ctx)?;
+        let order = codes::own_order();
+        let asked = order
+            .asked(&connection::args(first, after, last, before))
+            .map_err(graphql_error)?;
+        let page = self.loaders.code_page(below.clone().of(asked)).await;
+        let node = |row: code::Model| AffiliateCode::new(row, &self.loaders);
+        connection::nested(page, Total::CodesOf(below), |row| order.place(row), node)
     }
 
     /// Its links, one for each campaign that it is in.
@@ -129,20 +149,23 @@ impl Affiliate {
     async fn recruits(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Affiliate>> {
-        let args = connection::args(first, after, last, before);
-        let domain = ctx.domain().map_err(graphql_error)?;
-        let actor = &ctx.requester().map_err(graphql_error)?.actor;
-        let page = recruiters::recruits(domain, actor, self.row.id, &args).await;
+        let below = self.below(ctx)?;
+        let order = recruiters::order();
+        let asked = order
+            .asked(&connection::args(first, after, last, before))
+            .map_err(graphql_error)?;
+        let page = self.loaders.recruit_page(below.clone().of(asked)).await;
         let node = |row| Affiliate {
             row: Arc::new(row),
             loaders: self.loaders.clone(),
         };
-        connection::list(page, Total::Recruits(self.row.id), |row| Place::of(row.id.0), node)
+        connection::nested(page, Total::Recruits(below), |row| order.place(row), node)
     }
 
     /// All ledger entries, those on hold included; one sum per currency.
@@ -170,6 +193,24 @@ impl Affiliate {
             sums.iter()
                 .map(|(currency, amount)| (currency.as_str(), amount - on_hold(currency))),
         )
+    }
+}
+
+/// Which affiliates: everything that is given must hold; of a list, any.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct AffiliateFilter {
+    /// In any of these states.
+    status: Option<Vec<AffiliateStatus>>,
+    /// In this campaign.
+    campaign_id: Option<ID>,
+}
+
+impl From<AffiliateFilter> for affiliates::AffiliateFilter {
+    fn from(filter: AffiliateFilter) -> Self {
+        Self {
+            status: filter.status.map(|set| set.into_iter().map(Into::into).collect()),
+            campaign_id: filter_id(filter.campaign_id.as_ref()),
+        }
     }
 }
 
@@ -204,7 +245,9 @@ impl From<CreateAffiliateInput> for CreateAffiliate {
 /// How an affiliate stands from now on.
 #[derive(InputObject, Clone, Debug)]
 pub struct UpdateAffiliateStatusInput {
+    /// The affiliate, `aff_…`.
     id: ID,
+    /// How it is to stand.
     pub status: AffiliateStatus,
     /// At most 1000 characters.
     pub reason: Option<String>,
@@ -219,13 +262,17 @@ impl UpdateAffiliateStatusInput {
 /// The new affiliate, or what to mend.
 #[derive(SimpleObject)]
 pub struct CreateAffiliatePayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate: Option<Affiliate>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The changed affiliate, or what to mend.
 #[derive(SimpleObject)]
 pub struct UpdateAffiliateStatusPayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate: Option<Affiliate>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

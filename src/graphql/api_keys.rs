@@ -101,6 +101,7 @@ impl ApiKey {
         &self.row.created_by
     }
 
+    /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at
     }
@@ -110,6 +111,7 @@ impl ApiKey {
         self.row.expires_at
     }
 
+    /// When somebody ended it; null: nobody has.
     async fn revoked_at(&self) -> Option<DateTime<Utc>> {
         self.row.revoked_at
     }
@@ -149,6 +151,7 @@ impl From<CreateApiKeyInput> for CreateApiKey {
 /// Which API key is to be replaced by a new one.
 #[derive(InputObject, Clone, Debug)]
 pub struct RotateApiKeyInput {
+    /// The old key's id, `key_…`.
     id: ID,
     /// For how long the old key goes on, 0 to 168.
     #[graphql(default = 24)]
@@ -164,6 +167,7 @@ impl RotateApiKeyInput {
 /// Which API key is to be ended at once.
 #[derive(InputObject, Clone, Debug)]
 pub struct RevokeApiKeyInput {
+    /// The key's id, `key_…`.
     id: ID,
 }
 

@@ -48,6 +48,7 @@ impl AuditEntry {
         self.row.id.to_string().into()
     }
 
+    /// When it was changed.
     async fn at(&self) -> DateTime<Utc> {
         self.row.at
     }

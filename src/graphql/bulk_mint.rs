@@ -10,6 +10,7 @@ use crate::domain::bulk_mint::{BulkMint, BulkRow, MAX_ROWS, RowResult};
 /// Codes to mint on one coupon.
 #[derive(InputObject, Clone, Debug)]
 pub struct BulkMintAffiliateCodesInput {
+    /// The coupon to mint on.
     coupon_id: ID,
     /// Your name for the whole of it, 1 to 64 characters, unique within the brand and the mode. Sent again under the same
     /// name, a row that was minted before is answered with its code and not minted again. Without a name nothing tells
@@ -22,6 +23,7 @@ pub struct BulkMintAffiliateCodesInput {
 /// A code to mint.
 #[derive(InputObject, Clone, Debug)]
 pub struct BulkMintRowInput {
+    /// Whose it is to be: an approved affiliate in the coupon's campaign.
     affiliate_id: ID,
     /// 3 to 32 characters of A-Z, 0-9, - and _, in any case. Left out: generated.
     code: Option<String>,
@@ -53,7 +55,9 @@ impl From<BulkMintAffiliateCodesInput> for BulkMint {
 pub struct BulkMintResult {
     /// The row's place in the input, from 0.
     index: i32,
+    /// The row's code; null when there is something to mend.
     affiliate_code: Option<AffiliateCode>,
+    /// What to mend of the row; then it was not minted.
     user_errors: Vec<UserError>,
 }
 
@@ -82,6 +86,8 @@ impl BulkMintResult {
 /// What became of each row, in order; or what to mend of the whole, and then nothing was minted.
 #[derive(SimpleObject)]
 pub struct BulkMintAffiliateCodesPayload {
+    /// One for each row, in order; empty when there is something to mend of the whole.
     pub results: Vec<BulkMintResult>,
+    /// What to mend of the whole; then nothing was minted.
     pub user_errors: Vec<UserError>,
 }

@@ -9,6 +9,7 @@ use crate::domain::campaign_codes::SetCampaignCode;
 /// The code that all affiliates of a campaign share.
 #[derive(InputObject, Clone, Debug)]
 pub struct SetCampaignCodeInput {
+    /// The campaign, `cmp_…`.
     campaign_id: ID,
     /// One of the campaign's, for all its affiliates.
     coupon_id: ID,
@@ -29,6 +30,7 @@ impl From<SetCampaignCodeInput> for SetCampaignCode {
 /// Which campaign's shared code to end.
 #[derive(InputObject, Clone, Debug)]
 pub struct RemoveCampaignCodeInput {
+    /// The campaign, `cmp_…`.
     campaign_id: ID,
 }
 
@@ -41,13 +43,17 @@ impl RemoveCampaignCodeInput {
 /// The campaign with its shared code, or what to mend.
 #[derive(SimpleObject)]
 pub struct SetCampaignCodePayload {
+    /// As it is now; null when there is something to mend.
     pub campaign: Option<Campaign>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The campaign without a shared code, or what to mend.
 #[derive(SimpleObject)]
 pub struct RemoveCampaignCodePayload {
+    /// As it is now; null when there is something to mend.
     pub campaign: Option<Campaign>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

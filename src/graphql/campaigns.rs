@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use async_graphql::{Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
 use entity::{campaign, campaign_code, campaign_rule, code::CodeStatus, id::CampaignId};
-use rust_decimal::Decimal;
 
 use super::{
     coupons::StripeSync,
     errors::{UserError, graphql_error},
     loaders::Loaders,
-    scalars::{Money, MoneyInput, id, present},
+    scalars::{Decimal, Money, MoneyInput, id, present},
 };
-use crate::{
-    domain::{
-        campaigns::{CommissionInput, CreateCampaign, UpdateCampaign},
-        drift::Standing,
-    },
-    money,
+use crate::domain::{
+    campaigns::{CommissionInput, CreateCampaign, UpdateCampaign},
+    drift::Standing,
 };
 
 /// For how long a customer's sales earn a commission.
@@ -36,7 +32,9 @@ pub enum CommissionDuration {
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "entity::campaign::ClickModel")]
 pub enum ClickModel {
+    /// A visitor's first within the cookie window.
     FirstClick,
+    /// A visitor's last before the sale.
     LastClick,
 }
 
@@ -65,6 +63,7 @@ impl Campaign {
         self.row.id.to_string().into()
     }
 
+    /// For people to read; at most 200 characters.
     async fn name(&self) -> &str {
         &self.row.name
     }
@@ -81,7 +80,7 @@ impl Campaign {
 
     /// What it pays of the paid amount, in percent; null when it pays a flat amount.
     async fn commission_percent(&self) -> async_graphql::Result<Option<Decimal>> {
-        Ok(self.rule().await?.percent_bps.map(money::percent))
+        Ok(self.rule().await?.percent_bps.map(Decimal::percent))
     }
 
     /// What it pays for a sale; null when it pays a percentage.
@@ -118,7 +117,7 @@ impl Campaign {
 
     /// What a recruiter earns of what its recruits do, on top of it, in percent; null for nothing.
     async fn override_percent(&self) -> async_graphql::Result<Option<Decimal>> {
-        Ok(self.rule().await?.override_bps.map(money::percent))
+        Ok(self.rule().await?.override_bps.map(Decimal::percent))
     }
 
     /// The code that all its affiliates share, in the mode of your token; null when it has none.
@@ -160,7 +159,7 @@ pub enum CommissionRuleInput {
 impl From<CommissionRuleInput> for CommissionInput {
     fn from(input: CommissionRuleInput) -> Self {
         match input {
-            CommissionRuleInput::Percent(percent) => Self::Percent(percent),
+            CommissionRuleInput::Percent(percent) => Self::Percent(percent.0),
             CommissionRuleInput::Flat(money) => Self::Flat {
                 minor_units: money.minor_units.0,
                 currency: money.currency,
@@ -176,11 +175,14 @@ pub struct CreateCampaignInput {
     name: String,
     /// An http or https URL.
     landing_url: String,
+    /// What a sale earns.
     commission: CommissionRuleInput,
+    /// For how long a customer's sales earn.
     #[graphql(default_with = "CommissionDuration::Lifetime")]
     commission_duration: CommissionDuration,
     /// For `MONTHS` alone: from 1 to 1200.
     commission_months: Option<i32>,
+    /// Which of several clicks counts.
     #[graphql(default_with = "ClickModel::LastClick")]
     click_model: ClickModel,
     /// From 1 to 3650.
@@ -192,6 +194,7 @@ pub struct CreateCampaignInput {
     /// What a recruiter earns of what its recruits do, on top of it: above 0 and at most 100, with at most two decimals. With
     /// the commission it is at most the whole sale.
     override_percent: Option<Decimal>,
+    /// Whether affiliates may mint codes of their own in it, where the coupon allows it too.
     #[graphql(default = true)]
     affiliates_can_manage_codes: bool,
 }
@@ -207,7 +210,7 @@ impl From<CreateCampaignInput> for CreateCampaign {
             click_model: input.click_model.into(),
             cookie_window_days: input.cookie_window_days,
             hold_days: input.hold_days,
-            override_percent: input.override_percent,
+            override_percent: input.override_percent.map(|percent| percent.0),
             affiliates_can_manage_codes: input.affiliates_can_manage_codes,
         }
     }
@@ -216,17 +219,27 @@ impl From<CreateCampaignInput> for CreateCampaign {
 /// What is left out stays as it is. A changed commission counts for sales from now on.
 #[derive(InputObject, Clone, Debug)]
 pub struct UpdateCampaignInput {
+    /// The campaign, `cmp_…`.
     id: ID,
+    /// At most 200 characters.
     name: Option<String>,
+    /// An http or https URL.
     landing_url: Option<String>,
+    /// What a sale earns.
     commission: Option<CommissionRuleInput>,
+    /// For how long a customer's sales earn.
     commission_duration: Option<CommissionDuration>,
+    /// For `MONTHS` alone: from 1 to 1200.
     commission_months: Option<i32>,
+    /// Which of several clicks counts.
     click_model: Option<ClickModel>,
+    /// From 1 to 3650.
     cookie_window_days: Option<i32>,
+    /// From 0 to 3650.
     hold_days: Option<i32>,
     /// Null takes it off. It counts for sales from now on.
     override_percent: MaybeUndefined<Decimal>,
+    /// Whether affiliates may mint codes of their own in it.
     affiliates_can_manage_codes: Option<bool>,
 }
 
@@ -241,7 +254,7 @@ impl UpdateCampaignInput {
             click_model: self.click_model.map(Into::into),
             cookie_window_days: self.cookie_window_days,
             hold_days: self.hold_days,
-            override_percent: self.override_percent.into(),
+            override_percent: self.override_percent.map_value(|percent| percent.0).into(),
             affiliates_can_manage_codes: self.affiliates_can_manage_codes,
         };
         (id(&self.id), change)
@@ -251,13 +264,17 @@ impl UpdateCampaignInput {
 /// The new campaign, or what to mend.
 #[derive(SimpleObject)]
 pub struct CreateCampaignPayload {
+    /// As it is now; null when there is something to mend.
     pub campaign: Option<Campaign>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The changed campaign, or what to mend.
 #[derive(SimpleObject)]
 pub struct UpdateCampaignPayload {
+    /// As it is now; null when there is something to mend.
     pub campaign: Option<Campaign>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

@@ -50,6 +50,8 @@ impl From<UpdateCodeSettingsInput> for UpdateCodeSettings {
 /// The settings as they are now, or what to mend.
 #[derive(SimpleObject)]
 pub struct UpdateCodeSettingsPayload {
+    /// As it is now; null when there is something to mend.
     pub code_settings: Option<CodeSettings>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

@@ -23,7 +23,9 @@ use crate::domain::{
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "entity::code::CodeStatus")]
 pub enum CodeStatus {
+    /// It can be redeemed.
     Active,
+    /// It cannot; `inactiveReason` says why.
     Inactive,
 }
 
@@ -159,6 +161,7 @@ impl AffiliateCode {
         Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
     }
 
+    /// When it was minted.
     async fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at
     }
@@ -169,6 +172,7 @@ impl AffiliateCode {
         self.row.deleted_at
     }
 
+    /// How its promotion code stands with Stripe.
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
         let (row, sync) = self.synced().await?;
         let drift = match Standing::from(row.as_ref()).drift() {
@@ -182,6 +186,7 @@ impl AffiliateCode {
 /// A new code.
 #[derive(InputObject, Clone, Debug)]
 pub struct MintAffiliateCodeInput {
+    /// The coupon to mint on.
     coupon_id: ID,
     /// Left out by an affiliate: minted for the affiliate itself.
     affiliate_id: Option<ID>,
@@ -202,6 +207,7 @@ impl From<MintAffiliateCodeInput> for MintCode {
 /// Another text for a code; the old one goes on attributing.
 #[derive(InputObject, Clone, Debug)]
 pub struct RenameAffiliateCodeInput {
+    /// The code, `cod_…`.
     id: ID,
     /// 3 to 32 characters of A-Z, 0-9, - and _, in any case.
     code: String,
@@ -218,6 +224,7 @@ macro_rules! names_a_code {
         $(#[$meta])*
         #[derive(InputObject, Clone, Debug)]
         pub struct $name {
+            /// The code, `cod_…`.
             id: ID,
         }
 
@@ -241,34 +248,44 @@ names_a_code! {
 /// The new code, or what to mend.
 #[derive(SimpleObject)]
 pub struct MintAffiliateCodePayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate_code: Option<AffiliateCode>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The renamed code, or what to mend.
 #[derive(SimpleObject)]
 pub struct RenameAffiliateCodePayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate_code: Option<AffiliateCode>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The code, switched off, or what to mend.
 #[derive(SimpleObject)]
 pub struct DeactivateAffiliateCodePayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate_code: Option<AffiliateCode>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The id of what was deleted, or what to mend.
 #[derive(SimpleObject)]
 pub struct DeleteAffiliateCodePayload {
+    /// The code that is gone; null when there is something to mend.
     pub deleted_id: Option<ID>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The code, switched on, or what to mend.
 #[derive(SimpleObject)]
 pub struct ReactivateAffiliateCodePayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate_code: Option<AffiliateCode>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

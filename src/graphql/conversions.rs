@@ -69,6 +69,7 @@ pub struct AttributionStep {
     rule: String,
     /// What it said.
     outcome: String,
+    /// About whom or what it spoke; null where there is no more to say.
     detail: Option<String>,
 }
 
@@ -106,6 +107,7 @@ impl Conversion {
         self.row.id.to_string().into()
     }
 
+    /// What led the customer.
     async fn attribution_method(&self) -> AttributionMethod {
         self.row.attribution_method.into()
     }
@@ -122,10 +124,12 @@ impl Conversion {
         Ok(conversions::source(&self.row, &actor.scope))
     }
 
+    /// Which sale of the customer it is.
     async fn kind(&self) -> ConversionKind {
         self.row.kind.into()
     }
 
+    /// How it stands now.
     async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<ConversionStatus> {
         let now = ctx.domain().map_err(graphql_error)?.clock.now();
         Ok(conversions::status(&self.row, now).into())
@@ -146,6 +150,7 @@ impl Conversion {
         Money::new(self.row.amount, &self.row.currency)
     }
 
+    /// What was paid as tax, beside the amount.
     async fn tax(&self) -> async_graphql::Result<Money> {
         Money::new(self.row.tax, &self.row.currency)
     }
@@ -182,6 +187,7 @@ impl Conversion {
         })
     }
 
+    /// For which campaign it is credited.
     async fn campaign(&self) -> async_graphql::Result<Campaign> {
         let row = present(self.loaders.campaign(self.row.campaign_id).await, "campaign")?;
         Ok(Campaign {
@@ -231,11 +237,17 @@ impl Conversion {
 /// Which conversions: everything that is given must hold; of a list, any.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct ConversionFilter {
+    /// Led by any of these.
     attribution_method: Option<Vec<AttributionMethod>>,
+    /// In any of these states now.
     status: Option<Vec<ConversionStatus>>,
+    /// Of any of these kinds.
     kind: Option<Vec<ConversionKind>>,
+    /// Credited for this campaign.
     campaign_id: Option<ID>,
+    /// Credited to this affiliate.
     affiliate_id: Option<ID>,
+    /// With this code, whatever it was called then.
     code_id: Option<ID>,
     /// Exact code string, any case.
     coupon_code: Option<String>,

@@ -5,32 +5,30 @@ use std::{fmt::Display, sync::Arc};
 use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::{coupon, id::CouponId};
-use rust_decimal::Decimal;
 
 use super::{
     affiliates::Affiliate,
     campaigns::Campaign,
     errors::{UserError, graphql_error},
     loaders::Loaders,
-    scalars::{Money, MoneyInput, filter_id, id, present},
+    scalars::{Decimal, Money, MoneyInput, filter_id, id, present},
 };
-use crate::{
-    domain::{
-        coupon_changes::UpdateCoupon,
-        coupons::{self, CreateCoupon},
-        drift::{self, is_owed},
-        owed::{Sync, SyncStatus},
-    },
-    money,
+use crate::domain::{
+    coupon_changes::UpdateCoupon,
+    coupons::{self, CreateCoupon},
+    drift::{self, is_owed},
+    owed::{Sync, SyncStatus},
 };
 
 /// For how many invoices of a subscription the discount counts.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "entity::coupon::CouponDuration")]
 pub enum CouponDuration {
+    /// For the first.
     Once,
     /// For `durationInMonths`.
     Repeating,
+    /// For all.
     Forever,
 }
 
@@ -51,6 +49,7 @@ pub enum StripeSyncStatus {
 /// How an object stands with Stripe.
 #[derive(SimpleObject, Clone, Debug)]
 pub struct StripeSync {
+    /// Whether Stripe has what our row says.
     status: StripeSyncStatus,
     /// Stripe's id, once Stripe has it.
     stripe_id: Option<String>,
@@ -98,10 +97,12 @@ impl CampaignCoupon {
         self.row.id.to_string().into()
     }
 
+    /// What Stripe shows of it on invoices.
     async fn name(&self) -> &str {
         &self.row.name
     }
 
+    /// The campaign that it is of.
     async fn campaign(&self) -> async_graphql::Result<Campaign> {
         let row = present(self.loaders.campaign(self.row.campaign_id).await, "campaign")?;
         Ok(Campaign {
@@ -112,7 +113,7 @@ impl CampaignCoupon {
 
     /// What it takes off, in percent; null when it takes off a fixed amount.
     async fn percent_off(&self) -> Option<Decimal> {
-        self.row.percent_off_bps.map(money::percent)
+        self.row.percent_off_bps.map(Decimal::percent)
     }
 
     /// What it takes off; null when it takes off a percentage.
@@ -123,6 +124,7 @@ impl CampaignCoupon {
             .transpose()
     }
 
+    /// For how many invoices of a subscription it counts.
     async fn duration(&self) -> CouponDuration {
         self.row.duration.into()
     }
@@ -181,6 +183,7 @@ impl CampaignCoupon {
         }))
     }
 
+    /// How it stands with Stripe.
     async fn stripe_sync(&self) -> async_graphql::Result<StripeSync> {
         let read = self.loaders.coupon_sync(self.row.id).await.map_err(graphql_error)?;
         let (row, sync) = read.map_or_else(|| (self.row.clone(), None), |(row, sync)| (row, Some(sync)));
@@ -193,16 +196,20 @@ impl CampaignCoupon {
 pub enum DiscountInput {
     /// Above 0 and at most 100, with at most two decimals.
     PercentOff(Decimal),
+    /// Above zero, in one currency.
     AmountOff(MoneyInput),
 }
 
 /// A new coupon. Its discount never changes afterwards.
 #[derive(InputObject, Clone, Debug)]
 pub struct CreateCampaignCouponInput {
+    /// The campaign that it is to be of.
     campaign_id: ID,
     /// At most 40 characters; customers see it.
     name: String,
+    /// What it takes off. It cannot be changed later.
     discount: DiscountInput,
+    /// For how many invoices of a subscription it counts. It cannot be changed later.
     duration: CouponDuration,
     /// For `REPEATING` alone: from 1 to 1200.
     duration_in_months: Option<i32>,
@@ -210,8 +217,10 @@ pub struct CreateCampaignCouponInput {
     max_redemptions_per_code: Option<i32>,
     /// In the future, at most five years ahead; whole seconds.
     expires_at: Option<DateTime<Utc>>,
+    /// Whether a redeemed code beats another affiliate's click.
     #[graphql(default = true)]
     overrides_click_attribution: bool,
+    /// Whether affiliates may mint codes of their own on it, where the campaign allows it too.
     #[graphql(default = false)]
     allow_affiliate_self_mint: bool,
     /// Gives each affiliate of the campaign a generated code when it is approved, once; those who are approved already get
@@ -228,7 +237,7 @@ impl From<CreateCampaignCouponInput> for CreateCoupon {
             campaign_id: id(&input.campaign_id),
             name: input.name,
             discount: match input.discount {
-                DiscountInput::PercentOff(percent) => coupons::DiscountInput::Percent(percent),
+                DiscountInput::PercentOff(percent) => coupons::DiscountInput::Percent(percent.0),
                 DiscountInput::AmountOff(money) => coupons::DiscountInput::Amount {
                     minor_units: money.minor_units.0,
                     currency: money.currency,
@@ -249,12 +258,17 @@ impl From<CreateCampaignCouponInput> for CreateCoupon {
 /// What is left out stays as it is.
 #[derive(InputObject, Clone, Debug)]
 pub struct UpdateCampaignCouponInput {
+    /// The coupon, `cpn_…`.
     id: ID,
+    /// 1 to 40 characters.
     name: Option<String>,
+    /// Whether a redeemed code beats another affiliate's click; for sales from now on.
     overrides_click_attribution: Option<bool>,
+    /// Whether affiliates may mint codes of their own on it.
     allow_affiliate_self_mint: Option<bool>,
     /// From now on: those who are approved already get none.
     mint_on_approval: Option<bool>,
+    /// No new codes on it; those there are go on.
     archived: Option<bool>,
 }
 
@@ -274,6 +288,7 @@ impl UpdateCampaignCouponInput {
 /// Which coupon to delete. Its codes end with it; what was redeemed keeps attributing.
 #[derive(InputObject, Clone, Debug)]
 pub struct DeleteCampaignCouponInput {
+    /// The coupon, `cpn_…`.
     id: ID,
     /// What its `liveCodeCount` was when you looked: where it is another by now, nothing is deleted.
     pub expected_live_code_count: Option<i32>,
@@ -288,22 +303,28 @@ impl DeleteCampaignCouponInput {
 /// The new coupon, or what to mend.
 #[derive(SimpleObject)]
 pub struct CreateCampaignCouponPayload {
+    /// As it is now; null when there is something to mend.
     pub campaign_coupon: Option<CampaignCoupon>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The changed coupon, or what to mend.
 #[derive(SimpleObject)]
 pub struct UpdateCampaignCouponPayload {
+    /// As it is now; null when there is something to mend.
     pub campaign_coupon: Option<CampaignCoupon>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The id of what was deleted, or what to mend.
 #[derive(SimpleObject)]
 pub struct DeleteCampaignCouponPayload {
+    /// The coupon that is gone; null when there is something to mend.
     pub deleted_id: Option<ID>,
     /// How many live codes ended with it, the one that its campaign shared among them.
     pub deactivated_code_count: i32,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

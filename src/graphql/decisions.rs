@@ -50,6 +50,7 @@ several!(ApproveConversionsInput, RejectConversionsInput);
 /// Whose a conversion is.
 #[derive(InputObject, Clone, Debug)]
 pub struct ReassignConversionInput {
+    /// The conversion, `cnv_…`.
     id: ID,
     /// An approved affiliate in the conversion's campaign.
     affiliate_id: ID,
@@ -72,9 +73,11 @@ impl ReassignConversionInput {
 pub struct ConversionDecision {
     /// Its place in the input, from 0.
     index: i32,
+    /// As it is now; null when there is something to mend.
     conversion: Option<Conversion>,
     /// False where it stood that way already, and where it was refused.
     changed: bool,
+    /// What to mend of this one; then it was not changed.
     user_errors: Vec<UserError>,
 }
 
@@ -105,20 +108,26 @@ impl ConversionDecision {
 /// What became of each, in order; or what to mend of the whole, and then nothing was changed.
 #[derive(SimpleObject)]
 pub struct ApproveConversionsPayload {
+    /// One for each id, in order; empty when there is something to mend of the whole.
     pub results: Vec<ConversionDecision>,
+    /// What to mend of the whole; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// What became of each, in order; or what to mend of the whole, and then nothing was changed.
 #[derive(SimpleObject)]
 pub struct RejectConversionsPayload {
+    /// One for each id, in order; empty when there is something to mend of the whole.
     pub results: Vec<ConversionDecision>,
+    /// What to mend of the whole; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The conversion, or what to mend.
 #[derive(SimpleObject)]
 pub struct ReassignConversionPayload {
+    /// As it is now; null when there is something to mend.
     pub conversion: Option<Conversion>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

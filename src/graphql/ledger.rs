@@ -57,6 +57,7 @@ impl LedgerEntry {
         self.row.id.to_string().into()
     }
 
+    /// What it is for.
     async fn kind(&self) -> LedgerEntryKind {
         self.row.kind.into()
     }
@@ -71,6 +72,7 @@ impl LedgerEntry {
         self.row.available_at
     }
 
+    /// When it was written.
     async fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at
     }

@@ -35,6 +35,7 @@ impl AffiliateLink {
         Ok(format!("{}/r/{}", state.public_url, self.row.slug))
     }
 
+    /// The campaign that it leads to.
     async fn campaign(&self) -> async_graphql::Result<Campaign> {
         campaign(&self.loaders, self.row.campaign_id).await
     }
@@ -61,6 +62,7 @@ impl Click {
         self.row.id.to_string().into()
     }
 
+    /// The link that was followed.
     async fn link(&self) -> async_graphql::Result<AffiliateLink> {
         let found = self.loaders.link(self.row.link_id).await.map_err(graphql_error)?;
         let row = found.ok_or_else(|| missing("link"))?;
@@ -70,10 +72,12 @@ impl Click {
         })
     }
 
+    /// When it was followed.
     async fn clicked_at(&self) -> DateTime<Utc> {
         self.row.clicked_at
     }
 
+    /// Whose link it is.
     async fn affiliate(&self) -> async_graphql::Result<Affiliate> {
         let found = self
             .loaders
@@ -86,6 +90,7 @@ impl Click {
         })
     }
 
+    /// The campaign that it leads to.
     async fn campaign(&self) -> async_graphql::Result<Campaign> {
         campaign(&self.loaders, self.row.campaign_id).await
     }

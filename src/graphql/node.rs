@@ -12,17 +12,19 @@ use super::{
     audit::AuditEntry,
     campaigns::Campaign,
     codes::AffiliateCode,
+    connection::Maybe,
     context::ContextExt,
     conversions::Conversion,
     coupons::CampaignCoupon,
+    errors::graphql_error,
     inbox::StripeEvent,
     ledger::LedgerEntry,
     links::{AffiliateLink, Click},
     scalars::id,
 };
 use crate::{
-    domain::{affiliates, api_keys, audit, campaigns, clicks, codes, conversions, coupons, inbox, ledger, links},
-    error::Result,
+    domain::nodes,
+    error::{Error, Result},
 };
 
 /// An object that can be asked for by its id.
@@ -42,20 +44,36 @@ pub enum Node {
     LedgerEntry(LedgerEntry),
 }
 
-/// Finds an object of any kind; `None` for what does not exist and for what is not the caller's.
-pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
+/// Finds objects of any kind, in order: `None` for what does not exist and for what is not the caller's, an error for a kind
+/// that the caller may not read. A statement for each kind.
+///
+/// # Errors
+/// `BAD_USER_INPUT` for more than 100.
+pub async fn find(ctx: &Context<'_>, given: &[ID]) -> Result<Vec<Maybe<Node>>> {
+    if given.len() > nodes::MAX_IDS {
+        return Err(Error::BadUserInput(format!("ids must be at most {}.", nodes::MAX_IDS)));
+    }
     let (domain, requester) = (ctx.domain()?, ctx.requester()?);
     let (actor, loaders) = (&requester.actor, &requester.loaders);
+    let mut answers: Vec<Maybe<Node>> = given.iter().map(|_| None).collect();
     macro_rules! kind {
-        ($id:ty, $module:ident, $node:ident $(, $loaders:ident)?) => {
-            if let Some(id) = id::<$id>(given) {
-                let found = $module::get(domain, actor, id).await?;
-                return Ok(found.map(|row| {
-                    Node::$node($node {
-                        row: row.into(),
-                        $($loaders: loaders.clone(),)?
-                    })
-                }));
+        ($id:ty, $find:ident, $node:ident $(, $loaders:ident)?) => {
+            let asked: Vec<(usize, $id)> =
+                given.iter().enumerate().filter_map(|(place, given)| Some((place, id(given)?))).collect();
+            if !asked.is_empty() {
+                let found = nodes::$find(domain, actor, asked.iter().map(|(_, id)| *id).collect()).await;
+                let found = found.map_err(graphql_error);
+                for (place, id) in asked {
+                    answers[place] = match &found {
+                        Ok(found) => found.get(&id).cloned().map(|row| {
+                            Ok(Node::$node($node {
+                                row: row.into(),
+                                $($loaders: loaders.clone(),)?
+                            }))
+                        }),
+                        Err(error) => Some(Err(error.clone())),
+                    };
+                }
             }
         };
     }
@@ -67,8 +85,8 @@ pub async fn find(ctx: &Context<'_>, given: &ID) -> Result<Option<Node>> {
     kind!(CodeId, codes, AffiliateCode, loaders);
     kind!(ConversionId, conversions, Conversion, loaders);
     kind!(ApiKeyId, api_keys, ApiKey);
-    kind!(AuditEntryId, audit, AuditEntry);
-    kind!(EventId, inbox, StripeEvent, loaders);
-    kind!(LedgerEntryId, ledger, LedgerEntry, loaders);
-    Ok(None)
+    kind!(AuditEntryId, audit_entries, AuditEntry);
+    kind!(EventId, events, StripeEvent, loaders);
+    kind!(LedgerEntryId, ledger_entries, LedgerEntry, loaders);
+    Ok(answers)
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use async_graphql::{ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::affiliate_rate;
-use rust_decimal::Decimal;
 
 use super::{
     affiliates::Affiliate,
     campaigns::{Campaign, CommissionRuleInput},
     errors::UserError,
     loaders::Loaders,
-    scalars::{Money, id, present},
+    scalars::{Decimal, Money, id, present},
 };
-use crate::{domain::rates::SetRate, money};
+use crate::domain::rates::SetRate;
 
 /// What an affiliate earns in a campaign instead of what the campaign pays.
 pub struct AffiliateRate {
@@ -32,6 +31,7 @@ impl AffiliateRate {
 /// What an affiliate earns in a campaign instead of what the campaign pays.
 #[Object]
 impl AffiliateRate {
+    /// Where it earns that.
     async fn campaign(&self) -> async_graphql::Result<Campaign> {
         let row = present(self.loaders.campaign(self.row.campaign_id).await, "campaign")?;
         Ok(Campaign {
@@ -42,7 +42,7 @@ impl AffiliateRate {
 
     /// Of the paid amount, in percent; null for a flat amount.
     async fn commission_percent(&self) -> Option<Decimal> {
-        self.row.percent_bps.map(money::percent)
+        self.row.percent_bps.map(Decimal::percent)
     }
 
     /// For a sale; null for a percentage.
@@ -60,6 +60,7 @@ impl AffiliateRate {
 /// What an affiliate earns in a campaign from now on. For how long, and when it is due, is the campaign's to say.
 #[derive(InputObject, Clone, Debug)]
 pub struct SetAffiliateRateInput {
+    /// Who earns it.
     affiliate_id: ID,
     /// One that the affiliate is in.
     campaign_id: ID,
@@ -80,6 +81,8 @@ impl From<SetAffiliateRateInput> for SetRate {
 /// The affiliate, or what to mend.
 #[derive(SimpleObject)]
 pub struct SetAffiliateRatePayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate: Option<Affiliate>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

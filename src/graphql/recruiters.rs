@@ -12,6 +12,7 @@ use super::{
 /// Who recruited an affiliate, for sales from now on.
 #[derive(InputObject, Clone, Debug)]
 pub struct SetAffiliateRecruiterInput {
+    /// Who was recruited, `aff_…`.
     id: ID,
     /// Null or left out: nobody. Not the affiliate itself, also not by way of others.
     recruited_by_id: Option<ID>,
@@ -30,6 +31,8 @@ impl SetAffiliateRecruiterInput {
 /// The affiliate, or what to mend.
 #[derive(SimpleObject)]
 pub struct SetAffiliateRecruiterPayload {
+    /// As it is now; null when there is something to mend.
     pub affiliate: Option<Affiliate>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

@@ -30,6 +30,7 @@ pub struct RecordConversionInput {
     tax: Option<MoneyInput>,
     /// Now, if left out; not before 2000. Up to 5 minutes ahead of the server it counts as now. Cut to seconds.
     occurred_at: Option<DateTime<Utc>>,
+    /// Who paid, to tell the same customer's sales.
     customer_email: Option<String>,
     /// What `rk_click` was on the landing page: `clk_…`.
     click_id: Option<String>,
@@ -37,6 +38,7 @@ pub struct RecordConversionInput {
     link_slug: Option<String>,
     /// The code that was redeemed; any case, also what a code was called before.
     code: Option<String>,
+    /// Who is credited where neither click nor code credits anybody.
     affiliate_id: Option<ID>,
     /// Needed with `affiliateId` where the affiliate is in several campaigns.
     campaign_id: Option<ID>,
@@ -80,13 +82,17 @@ impl From<RefundConversionInput> for RefundConversion {
 /// The sale as it stands, or what to mend.
 #[derive(SimpleObject)]
 pub struct RecordConversionPayload {
+    /// As it is now; null when there is something to mend.
     pub conversion: Option<Conversion>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 
 /// The sale as it stands, null while it has not come; or what to mend.
 #[derive(SimpleObject)]
 pub struct RefundConversionPayload {
+    /// The sale; null while it has not come, and when there is something to mend.
     pub conversion: Option<Conversion>,
+    /// What to mend; then nothing was changed.
     pub user_errors: Vec<UserError>,
 }

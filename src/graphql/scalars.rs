@@ -5,12 +5,11 @@ use std::str::FromStr;
 use async_graphql::{
     ID, InputObject, InputValueError, InputValueResult, Number, Scalar, ScalarType, SimpleObject, Value,
 };
-use rust_decimal::Decimal;
 
 use crate::{
     error::{Error, Result},
     graphql::errors::graphql_error,
-    money::{Currency, MAX_MINOR_UNITS},
+    money::{self, Currency, MAX_MINOR_UNITS},
 };
 
 /// A whole number of up to 53 bits.
@@ -35,6 +34,23 @@ impl ScalarType for Long {
     }
 }
 
+/// A decimal number as a string, exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal(pub rust_decimal::Decimal);
+
+/// A decimal number as a string, exact. Taken as a number, too.
+#[Scalar(name = "Decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let parsed = <rust_decimal::Decimal as ScalarType>::parse(value);
+        parsed.map(Self).map_err(InputValueError::propagate)
+    }
+
+    fn to_value(&self) -> Value {
+        ScalarType::to_value(&self.0)
+    }
+}
+
 /// An amount of money.
 #[derive(SimpleObject, Clone, Debug, PartialEq, Eq)]
 pub struct Money {
@@ -46,13 +62,20 @@ pub struct Money {
     currency: String,
 }
 
+impl Decimal {
+    /// Percent, of basis points.
+    pub fn percent(bps: i32) -> Self {
+        Self(money::percent(bps))
+    }
+}
+
 impl Money {
     /// Minor units of a stored currency.
     pub fn new(minor_units: i64, currency: &str) -> async_graphql::Result<Self> {
         let unknown = || graphql_error(Error::Internal(format!("the stored currency {currency:?}")));
         let currency: Currency = currency.parse().map_err(|_| unknown())?;
         Ok(Self {
-            amount: currency.major_units(minor_units),
+            amount: Decimal(currency.major_units(minor_units)),
             minor_units: Long(minor_units),
             currency: currency.to_string(),
         })

@@ -27,6 +27,7 @@ pub struct SimulateAttributionInput {
     campaign_id: Option<ID>,
     /// Now, where it is left out.
     occurred_at: Option<DateTime<Utc>>,
+    /// Who would pay: a sale to the affiliate's own address is held.
     customer_email: Option<String>,
 }
 
@@ -44,6 +45,7 @@ impl AttributionSimulation {
         self.decision.credit.as_ref().map(|credit| credit.method.into())
     }
 
+    /// Who would be credited; null where nobody would be.
     async fn affiliate(&self) -> async_graphql::Result<Option<Affiliate>> {
         let Some(credit) = &self.decision.credit else {
             return Ok(None);

@@ -39,6 +39,7 @@ fn int(count: i64) -> i32 {
 /// A code with its figures.
 #[Object]
 impl CodeRedemptionStats {
+    /// The code; it may be deleted.
     async fn code(&self) -> AffiliateCode {
         AffiliateCode::new(self.stats.code.clone(), &self.loaders)
     }
@@ -82,9 +83,13 @@ impl CodeRedemptionStats {
 /// Which codes, and which sales of theirs.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct CodeRedemptionStatsFilter {
+    /// Codes of this campaign.
     campaign_id: Option<ID>,
+    /// Codes of this affiliate.
     affiliate_id: Option<ID>,
+    /// This code alone.
     code_id: Option<ID>,
+    /// Codes on this coupon.
     coupon_id: Option<ID>,
     /// Sales that occurred then or later.
     from: Option<DateTime<Utc>>,

@@ -25,6 +25,7 @@ use crate::{
 pub struct ConversionEvent {
     /// Give the last one seen as `after` to resume.
     cursor: String,
+    /// As it is when it is told.
     conversion: Conversion,
 }
 
@@ -39,6 +40,8 @@ pub struct CodeStatsEvent {
 
 pub struct Subscriptions;
 
+/// What can be heard live. Each event has a cursor; give the last one seen as `after`, and nothing is missed and nothing comes
+/// twice.
 #[Subscription(name = "Subscription")]
 impl Subscriptions {
     /// New conversions as they are recorded. With `after`, first everything since that cursor.
@@ -46,8 +49,10 @@ impl Subscriptions {
     async fn conversion_created(
         &self,
         ctx: &Context<'_>,
-        filter: Option<ConversionFilter>,
-        after: Option<String>,
+        #[graphql(desc = "Which conversions; left out: all.")] filter: Option<ConversionFilter>,
+        #[graphql(desc = "The cursor of the last one seen, or `feedCursor`. Left out: from now on.")] after: Option<
+            String,
+        >,
     ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<ConversionEvent>> + use<>> {
         events(ctx, FeedKind::ConversionCreated, filter, after).await
     }
@@ -60,8 +65,10 @@ impl Subscriptions {
     async fn conversion_updated(
         &self,
         ctx: &Context<'_>,
-        filter: Option<ConversionFilter>,
-        after: Option<String>,
+        #[graphql(desc = "Which conversions; left out: all.")] filter: Option<ConversionFilter>,
+        #[graphql(desc = "The cursor of the last one seen, or `feedCursor`. Left out: from now on.")] after: Option<
+            String,
+        >,
     ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<ConversionEvent>> + use<>> {
         events(ctx, FeedKind::ConversionUpdated, filter, after).await
     }

@@ -6,6 +6,7 @@ use crate::support::{
     app::http,
     binary::{self, Home, Server},
     cast::set_stage,
+    statements::Statements,
     *,
 };
 
@@ -30,33 +31,13 @@ const AFFILIATES: &str =
     "affiliates(first: N) { nodes { rates { commissionPercent campaign { name } } recruitedBy { name } } }";
 const EVENTS: &str = "stripeEvents(first: N) { nodes { stripeId status lastError payload } }";
 
-/// The SELECTs of one request in the log, without its token's.
-fn selects(log: &str, request_id: &str) -> Vec<String> {
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let statements = lines
-        .filter(|line| line["target"] == "sqlx::query" && line["span"]["id"] == request_id)
-        .map(|line| line["fields"].clone());
-    let text = statements.map(|fields| {
-        let whole = fields["db.statement"].as_str().unwrap_or_default().trim().to_owned();
-        if whole.is_empty() {
-            fields["summary"].as_str().unwrap_or_default().to_owned()
-        } else {
-            whole
-        }
-    });
-    // A connection is told whose rows to show instead of being pinged.
-    let told = |text: &str| text.starts_with("SELECT set_config");
-    text.filter(|text| text.starts_with("SELECT") && !text.contains(r#"FROM "brand""#) && !told(text))
-        .collect()
-}
-
 /// The statements that one query costs. A line of the log may come after the answer, so at least so many are waited for.
-async fn cost(server: &Server, caller: &Caller, query: &str, least: usize) -> Vec<String> {
+async fn cost(told: &mut Statements, caller: &Caller, query: &str, least: usize) -> Vec<String> {
     let answer = caller.ask(query, json!({})).await;
     let request_id = answer.request_id.clone();
     assert!(answer.data().is_object());
     eventually("the statements are in the log", async || {
-        let statements = selects(&server.log(), &request_id);
+        let statements = told.of(&request_id);
         (statements.len() >= least).then_some(statements)
     })
     .await
@@ -103,8 +84,7 @@ on_both! {
     async fn a_page_costs_a_fixed_number_of_statements_whatever_its_size(database: Database) {
         let standin = StandIn::start(Clock::system()).await.unwrap();
         let mut home = Home::new(database, &standin);
-        home.set("REKOMI_LOG", "warn,rekomi=info,sqlx::query=debug");
-        home.set("REKOMI_LOG_FORMAT", "json");
+        let mut told = Statements::told_by(&mut home);
         home.acme();
         let server = home.serve().await;
         many(&home, &server, &standin).await;
@@ -112,7 +92,7 @@ on_both! {
         let of = |list: &str, rows: usize| format!("{{ {} }}", list.replace("first: N", &format!("first: {rows}")));
         for rows in [1, 5, 50] {
             for _ in 0..5 {
-                let statements = cost(&server, &ana, &of(PAGE, rows), 4).await;
+                let statements = cost(&mut told, &ana, &of(PAGE, rows), 4).await;
                 assert_eq!(
                     statements.len(),
                     4,
@@ -129,18 +109,18 @@ on_both! {
             (AFFILIATES, 3, 6),
         ] {
             for rows in [5, 50] {
-                let statements = cost(&server, &ana, &of(list, rows), least).await;
+                let statements = cost(&mut told, &ana, &of(list, rows), least).await;
                 assert!(statements.len() <= most, "{rows} rows: {statements:#?}");
             }
         }
         for rows in [1, 5, 50] {
-            let statements = cost(&server, &ana, &of(LINKS, rows), 5).await;
+            let statements = cost(&mut told, &ana, &of(LINKS, rows), 5).await;
             let expected = "the page, and one for each loader: links, totals, campaigns, rules";
             assert_eq!(statements.len(), 5, "{expected}: {rows} rows: {statements:#?}");
         }
         let olivia = server.caller(home.token("owner"));
         for rows in [1, 5, 50] {
-            let statements = cost(&server, &olivia, &of(EVENTS, rows), 2).await;
+            let statements = cost(&mut told, &olivia, &of(EVENTS, rows), 2).await;
             assert_eq!(
                 statements.len(),
                 2,

@@ -4,6 +4,7 @@
 //! expires: they are new for each request, and for each event of a subscription.
 
 mod figures;
+mod nested;
 mod rows;
 mod syncs;
 
@@ -19,10 +20,17 @@ use tracing::Instrument;
 
 use crate::{
     auth::Scope,
-    domain::{Domain, feed::FeedName, owed::Sync},
+    domain::{
+        Domain,
+        feed::FeedName,
+        owed::Sync,
+        page::{Asked, Page},
+    },
     error::{Error, Result},
 };
 use figures::{affiliate_redemptions, balances, clicks, live_counts, on_hold, overrides, redemptions};
+pub use nested::Below;
+use nested::{code_counts, code_pages, recruit_counts, recruit_pages};
 use rows::{
     affiliates, campaign_codes, campaigns, codes, conversions, coupons, event_bodies, links, links_of, rates,
     recruiters, rules, texts,
@@ -45,7 +53,7 @@ type Reading<K, V> = std::pin::Pin<Box<dyn Future<Output = Result<HashMap<K, V>,
 
 impl<K, V> BatchFn<K, Answer<V>> for Batch<K, V>
 where
-    K: Eq + Hash + Copy + Send + core::marker::Sync + std::fmt::Debug + 'static,
+    K: Eq + Hash + Clone + Send + core::marker::Sync + std::fmt::Debug + 'static,
     V: Clone + Send + 'static,
 {
     async fn load(&mut self, keys: &[K]) -> HashMap<K, Answer<V>> {
@@ -57,10 +65,10 @@ where
             Err(error) => Err(DbErr::Custom(format!("a loader was lost: {error}"))),
         };
         match read {
-            Ok(mut found) => keys.iter().map(|key| (*key, Ok(found.remove(key)))).collect(),
+            Ok(mut found) => keys.iter().map(|key| (key.clone(), Ok(found.remove(key)))).collect(),
             Err(error) => {
                 let error = Arc::new(error);
-                keys.iter().map(|key| (*key, Err(error.clone()))).collect()
+                keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect()
             }
         }
     }
@@ -84,6 +92,10 @@ pub struct Loaders {
     clicks: Load<LinkId, i64>,
     rates: Load<AffiliateId, Arc<Vec<affiliate_rate::Model>>>,
     recruiters: Load<AffiliateId, AffiliateId>,
+    code_pages: Load<Below<Asked>, Arc<Page<code::Model>>>,
+    code_counts: Load<Below<()>, i64>,
+    recruit_pages: Load<Below<Asked>, Arc<Page<affiliate::Model>>>,
+    recruit_counts: Load<Below<()>, i64>,
     conversions: Load<ConversionId, Arc<conversion::Model>>,
     overrides: Load<ConversionId, Amounts>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
@@ -133,6 +145,14 @@ loads! {
     rates => rates: AffiliateId => Arc<Vec<affiliate_rate::Model>>,
     /// Who recruited it, as it stands now.
     recruiter => recruiters: AffiliateId => AffiliateId,
+    /// A page of its codes.
+    code_page => code_pages: Below<Asked> => Arc<Page<code::Model>>,
+    /// How many codes it has.
+    code_count => code_counts: Below<()> => i64,
+    /// A page of its recruits.
+    recruit_page => recruit_pages: Below<Asked> => Arc<Page<affiliate::Model>>,
+    /// How many recruits it has.
+    recruit_count => recruit_counts: Below<()> => i64,
     conversion => conversions: ConversionId => Arc<conversion::Model>,
     /// What recruiters earn of it.
     overrides => overrides: ConversionId => Amounts,
@@ -179,6 +199,10 @@ impl Loaders {
             clicks: loader!(clicks),
             rates: loader!(rates),
             recruiters: loader!(recruiters),
+            code_pages: loader!(code_pages),
+            code_counts: loader!(code_counts),
+            recruit_pages: loader!(recruit_pages),
+            recruit_counts: loader!(recruit_counts),
             conversions: loader!(conversions),
             overrides: loader!(overrides),
             coupons: loader!(coupons),

@@ -36,7 +36,7 @@ impl CodeMutations {
     async fn mint_affiliate_code(
         &self,
         ctx: &Context<'_>,
-        input: MintAffiliateCodeInput,
+        #[graphql(desc = "What to mint.")] input: MintAffiliateCodeInput,
     ) -> async_graphql::Result<MintAffiliateCodePayload> {
         let done = call(ctx, async |domain, actor| {
             codes::mint(domain, actor, input.into()).await
@@ -55,7 +55,7 @@ impl CodeMutations {
     async fn rename_affiliate_code(
         &self,
         ctx: &Context<'_>,
-        input: RenameAffiliateCodeInput,
+        #[graphql(desc = "Which code, and its new text.")] input: RenameAffiliateCodeInput,
     ) -> async_graphql::Result<RenameAffiliateCodePayload> {
         let (id, code) = input.decode();
         let done = call(ctx, async |domain, actor| {
@@ -77,7 +77,7 @@ impl CodeMutations {
     async fn bulk_mint_affiliate_codes(
         &self,
         ctx: &Context<'_>,
-        input: BulkMintAffiliateCodesInput,
+        #[graphql(desc = "What to mint.")] input: BulkMintAffiliateCodesInput,
     ) -> async_graphql::Result<BulkMintAffiliateCodesPayload> {
         let done = call(ctx, async |domain, actor| {
             bulk_mint::mint(domain, actor, input.into()).await
@@ -94,7 +94,7 @@ impl CodeMutations {
     async fn update_code_settings(
         &self,
         ctx: &Context<'_>,
-        input: UpdateCodeSettingsInput,
+        #[graphql(desc = "What to change.")] input: UpdateCodeSettingsInput,
     ) -> async_graphql::Result<UpdateCodeSettingsPayload> {
         let done = call(ctx, async |domain, actor| {
             code_settings::update(domain, actor, input.into()).await
@@ -111,7 +111,7 @@ impl CodeMutations {
     async fn deactivate_affiliate_code(
         &self,
         ctx: &Context<'_>,
-        input: DeactivateAffiliateCodeInput,
+        #[graphql(desc = "Which code.")] input: DeactivateAffiliateCodeInput,
     ) -> async_graphql::Result<DeactivateAffiliateCodePayload> {
         let done = call(ctx, async |domain, actor| {
             code_switching::deactivate(domain, actor, known(input.code_id())?).await
@@ -129,7 +129,7 @@ impl CodeMutations {
     async fn reactivate_affiliate_code(
         &self,
         ctx: &Context<'_>,
-        input: ReactivateAffiliateCodeInput,
+        #[graphql(desc = "Which code.")] input: ReactivateAffiliateCodeInput,
     ) -> async_graphql::Result<ReactivateAffiliateCodePayload> {
         let done = call(ctx, async |domain, actor| {
             code_switching::reactivate(domain, actor, known(input.code_id())?).await
@@ -148,7 +148,7 @@ impl CodeMutations {
     async fn delete_affiliate_code(
         &self,
         ctx: &Context<'_>,
-        input: DeleteAffiliateCodeInput,
+        #[graphql(desc = "What to delete.")] input: DeleteAffiliateCodeInput,
     ) -> async_graphql::Result<DeleteAffiliateCodePayload> {
         let done = call(ctx, async |domain, actor| {
             code_deletion::delete(domain, actor, known(input.code_id())?).await

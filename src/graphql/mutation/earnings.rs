@@ -36,7 +36,7 @@ impl EarningMutations {
     async fn set_affiliate_recruiter(
         &self,
         ctx: &Context<'_>,
-        input: SetAffiliateRecruiterInput,
+        #[graphql(desc = "What to set.")] input: SetAffiliateRecruiterInput,
     ) -> async_graphql::Result<SetAffiliateRecruiterPayload> {
         let done = call(ctx, async |domain, actor| {
             recruiters::set(domain, actor, known(input.affiliate_id())?, input.recruiter()).await
@@ -50,7 +50,7 @@ impl EarningMutations {
     async fn set_affiliate_rate(
         &self,
         ctx: &Context<'_>,
-        input: SetAffiliateRateInput,
+        #[graphql(desc = "What to set.")] input: SetAffiliateRateInput,
     ) -> async_graphql::Result<SetAffiliateRatePayload> {
         let done = call(ctx, async |domain, actor| rates::set(domain, actor, input.into()).await);
         let (affiliate, user_errors) = payload(done.await.map(node!(Affiliate)))?;
@@ -65,7 +65,7 @@ impl EarningMutations {
     async fn approve_conversions(
         &self,
         ctx: &Context<'_>,
-        input: ApproveConversionsInput,
+        #[graphql(desc = "Which, and why.")] input: ApproveConversionsInput,
     ) -> async_graphql::Result<ApproveConversionsPayload> {
         let done = call(ctx, async |domain, actor| {
             decisions::judge(domain, actor, Judgement::Approve, input.into()).await
@@ -85,7 +85,7 @@ impl EarningMutations {
     async fn reject_conversions(
         &self,
         ctx: &Context<'_>,
-        input: RejectConversionsInput,
+        #[graphql(desc = "Which, and why.")] input: RejectConversionsInput,
     ) -> async_graphql::Result<RejectConversionsPayload> {
         let done = call(ctx, async |domain, actor| {
             decisions::judge(domain, actor, Judgement::Reject, input.into()).await
@@ -103,7 +103,7 @@ impl EarningMutations {
     async fn reassign_conversion(
         &self,
         ctx: &Context<'_>,
-        input: ReassignConversionInput,
+        #[graphql(desc = "Which, to whom, and why.")] input: ReassignConversionInput,
     ) -> async_graphql::Result<ReassignConversionPayload> {
         let (id, affiliate) = (input.conversion_id(), input.affiliate_id());
         let done = call(ctx, async |domain, actor| {

@@ -22,6 +22,7 @@ use operating::OperatingMutations;
 use programs::ProgramMutations;
 use sales::SaleMutations;
 
+/// What can be changed. Each takes one `input`, and answers with the object or with `userErrors` that say what to mend.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     ProgramMutations,

@@ -35,7 +35,7 @@ impl OperatingMutations {
     async fn create_api_key(
         &self,
         ctx: &Context<'_>,
-        input: CreateApiKeyInput,
+        #[graphql(desc = "What to make.")] input: CreateApiKeyInput,
     ) -> async_graphql::Result<CreateApiKeyPayload> {
         let done = call(ctx, async |domain, actor| {
             api_keys::create(domain, actor, input.into()).await
@@ -48,7 +48,7 @@ impl OperatingMutations {
     async fn rotate_api_key(
         &self,
         ctx: &Context<'_>,
-        input: RotateApiKeyInput,
+        #[graphql(desc = "Which key, and for how long the old one goes on.")] input: RotateApiKeyInput,
     ) -> async_graphql::Result<RotateApiKeyPayload> {
         let done = call(ctx, async |domain, actor| {
             api_keys::rotate(domain, actor, known(input.key_id())?, input.overlap_hours).await
@@ -61,7 +61,7 @@ impl OperatingMutations {
     async fn revoke_api_key(
         &self,
         ctx: &Context<'_>,
-        input: RevokeApiKeyInput,
+        #[graphql(desc = "What to end.")] input: RevokeApiKeyInput,
     ) -> async_graphql::Result<RevokeApiKeyPayload> {
         let done = call(ctx, async |domain, actor| {
             api_keys::revoke(domain, actor, known(input.key_id())?).await
@@ -76,7 +76,7 @@ impl OperatingMutations {
     async fn replay_stripe_event(
         &self,
         ctx: &Context<'_>,
-        input: ReplayStripeEventInput,
+        #[graphql(desc = "What to put back.")] input: ReplayStripeEventInput,
     ) -> async_graphql::Result<ReplayStripeEventPayload> {
         let done = call(ctx, async |domain, actor| {
             replay::one(domain, actor, known(input.event_id())?).await
@@ -93,7 +93,7 @@ impl OperatingMutations {
     async fn replay_parked_stripe_events(
         &self,
         ctx: &Context<'_>,
-        input: ReplayParkedStripeEventsInput,
+        #[graphql(desc = "What to put back.")] input: ReplayParkedStripeEventsInput,
     ) -> async_graphql::Result<ReplayParkedStripeEventsPayload> {
         let done = call(ctx, async |domain, actor| {
             replay::parked(domain, actor, input.kind, input.limit).await

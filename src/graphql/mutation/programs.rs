@@ -36,7 +36,7 @@ impl ProgramMutations {
     async fn create_campaign(
         &self,
         ctx: &Context<'_>,
-        input: CreateCampaignInput,
+        #[graphql(desc = "What to make.")] input: CreateCampaignInput,
     ) -> async_graphql::Result<CreateCampaignPayload> {
         let done = call(ctx, async |domain, actor| {
             campaigns::create(domain, actor, input.into()).await
@@ -51,7 +51,7 @@ impl ProgramMutations {
     async fn update_campaign(
         &self,
         ctx: &Context<'_>,
-        input: UpdateCampaignInput,
+        #[graphql(desc = "What to change.")] input: UpdateCampaignInput,
     ) -> async_graphql::Result<UpdateCampaignPayload> {
         let (id, change) = input.decode();
         let done = call(ctx, async |domain, actor| {
@@ -68,7 +68,7 @@ impl ProgramMutations {
     async fn set_campaign_code(
         &self,
         ctx: &Context<'_>,
-        input: SetCampaignCodeInput,
+        #[graphql(desc = "What to set.")] input: SetCampaignCodeInput,
     ) -> async_graphql::Result<SetCampaignCodePayload> {
         let done = call(ctx, async |domain, actor| {
             campaign_codes::set(domain, actor, input.into()).await
@@ -82,7 +82,7 @@ impl ProgramMutations {
     async fn remove_campaign_code(
         &self,
         ctx: &Context<'_>,
-        input: RemoveCampaignCodeInput,
+        #[graphql(desc = "What to end.")] input: RemoveCampaignCodeInput,
     ) -> async_graphql::Result<RemoveCampaignCodePayload> {
         let done = call(ctx, async |domain, actor| {
             campaign_codes::remove(domain, actor, input.campaign_id()).await
@@ -96,7 +96,7 @@ impl ProgramMutations {
     async fn create_affiliate(
         &self,
         ctx: &Context<'_>,
-        input: CreateAffiliateInput,
+        #[graphql(desc = "What to make.")] input: CreateAffiliateInput,
     ) -> async_graphql::Result<CreateAffiliatePayload> {
         let done = call(ctx, async |domain, actor| {
             affiliates::create(domain, actor, input.into()).await
@@ -111,7 +111,7 @@ impl ProgramMutations {
     async fn update_affiliate_status(
         &self,
         ctx: &Context<'_>,
-        input: UpdateAffiliateStatusInput,
+        #[graphql(desc = "What to change.")] input: UpdateAffiliateStatusInput,
     ) -> async_graphql::Result<UpdateAffiliateStatusPayload> {
         let (id, status) = (input.affiliate_id(), input.status.into());
         let done = call(ctx, async |domain, actor| {
@@ -126,7 +126,7 @@ impl ProgramMutations {
     async fn create_campaign_coupon(
         &self,
         ctx: &Context<'_>,
-        input: CreateCampaignCouponInput,
+        #[graphql(desc = "What to make.")] input: CreateCampaignCouponInput,
     ) -> async_graphql::Result<CreateCampaignCouponPayload> {
         let done = call(ctx, async |domain, actor| {
             coupons::create(domain, actor, input.into()).await
@@ -144,7 +144,7 @@ impl ProgramMutations {
     async fn update_campaign_coupon(
         &self,
         ctx: &Context<'_>,
-        input: UpdateCampaignCouponInput,
+        #[graphql(desc = "What to change.")] input: UpdateCampaignCouponInput,
     ) -> async_graphql::Result<UpdateCampaignCouponPayload> {
         let (id, change) = input.decode();
         let done = call(ctx, async |domain, actor| {
@@ -163,7 +163,7 @@ impl ProgramMutations {
     async fn delete_campaign_coupon(
         &self,
         ctx: &Context<'_>,
-        input: DeleteCampaignCouponInput,
+        #[graphql(desc = "What to delete.")] input: DeleteCampaignCouponInput,
     ) -> async_graphql::Result<DeleteCampaignCouponPayload> {
         let (id, expected) = (input.coupon_id(), input.expected_live_code_count);
         let done = call(ctx, async |domain, actor| {

@@ -26,7 +26,7 @@ impl SaleMutations {
     async fn record_conversion(
         &self,
         ctx: &Context<'_>,
-        input: RecordConversionInput,
+        #[graphql(desc = "What was sold.")] input: RecordConversionInput,
     ) -> async_graphql::Result<RecordConversionPayload> {
         let done = call(ctx, async |domain, actor| {
             reported_sales::record(domain, actor, &input.into()).await
@@ -47,7 +47,7 @@ impl SaleMutations {
     async fn refund_conversion(
         &self,
         ctx: &Context<'_>,
-        input: RefundConversionInput,
+        #[graphql(desc = "What went back.")] input: RefundConversionInput,
     ) -> async_graphql::Result<RefundConversionPayload> {
         let done = call(ctx, async |domain, actor| {
             reported_sales::refund(domain, actor, &input.into()).await

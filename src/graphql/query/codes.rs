@@ -11,6 +11,7 @@ use super::{
         connection::{self, List, Total, list},
         context::May,
         errors::graphql_error,
+        orders::AffiliateCodeOrder,
         scalars::filter_id,
         stats::{CodeRedemptionStats, CodeRedemptionStatsFilter},
     },
@@ -21,7 +22,6 @@ use crate::{
     domain::{
         self, code_settings,
         codes::{self, CodeFilter},
-        page::Place,
     },
 };
 
@@ -39,12 +39,14 @@ impl CodeQueries {
     async fn affiliate_codes(
         &self,
         ctx: &Context<'_>,
-        affiliate_id: Option<ID>,
-        coupon_id: Option<ID>,
+        #[graphql(desc = "Of this affiliate alone.")] affiliate_id: Option<ID>,
+        #[graphql(desc = "On this coupon alone.")] coupon_id: Option<ID>,
+        #[graphql(desc = "Left out: oldest first.")] order_by: Option<AffiliateCodeOrder>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<AffiliateCode>> {
         let (domain, requester) = parts(ctx)?;
         let filter = CodeFilter {
@@ -53,9 +55,10 @@ impl CodeQueries {
             ..CodeFilter::default()
         };
         let args = connection::args(first, after, last, before);
-        let page = codes::list(domain, &requester.actor, &filter, &args).await;
+        let order = codes::order(order_by.map(Into::into));
+        let page = codes::list(domain, &requester.actor, &filter, order, &args).await;
         let node = |row| AffiliateCode::new(row, &requester.loaders);
-        list(page, Total::Codes(filter), |row| Place::of(row.id.0), node)
+        list(page, Total::Codes(filter), |row| order.place(row), node)
     }
 
     /// What holds for the codes that affiliates mint themselves. For all who read codes.
@@ -72,24 +75,30 @@ impl CodeQueries {
         guard = "May(Operation::ReadStats)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn code_redemption_stats(
         &self,
         ctx: &Context<'_>,
-        filter: Option<CodeRedemptionStatsFilter>,
+        #[graphql(desc = "Which codes, and which of their sales; left out: all.")] filter: Option<
+            CodeRedemptionStatsFilter,
+        >,
+        #[graphql(desc = "Left out: oldest code first.")] order_by: Option<AffiliateCodeOrder>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<CodeRedemptionStats>> {
         let (domain, requester) = parts(ctx)?;
         let (filter, period) = filter.unwrap_or_default().decode();
         let args = connection::args(first, after, last, before);
-        let page = domain::stats::list(domain, &requester.actor, &filter, period, &args).await;
+        let order = codes::order(order_by.map(Into::into));
+        let page = domain::stats::list(domain, &requester.actor, &filter, period, order, &args).await;
         let node = |stats| CodeRedemptionStats {
             stats: Arc::new(stats),
             loaders: requester.loaders.clone(),
         };
-        let place = |stats: &domain::stats::CodeStats| Place::of(stats.code.id.0);
+        let place = |stats: &domain::stats::CodeStats| order.place(&stats.code);
         list(page, Total::Stats(filter, period), place, node)
     }
 }

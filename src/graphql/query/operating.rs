@@ -37,10 +37,11 @@ impl OperatingQueries {
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<ApiKey>> {
         let (domain, requester) = parts(ctx)?;
         let page = api_keys::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
@@ -56,20 +57,18 @@ impl OperatingQueries {
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
-        filter: Option<AuditLogFilter>,
+        #[graphql(desc = "Which entries; left out: all.")] filter: Option<AuditLogFilter>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<AuditEntry>> {
         let (domain, requester) = parts(ctx)?;
         let filter: AuditFilter = filter.unwrap_or_default().into();
         let args = connection::args(first, after, last, before);
         let page = audit::list(domain, &requester.actor, &filter, &args).await;
-        let place = |row: &entity::audit_entry::Model| Place {
-            at: Some(row.at),
-            id: row.id.0,
-        };
+        let place = |row: &entity::audit_entry::Model| Place::at(row.at, row.id.0);
         let node = |row| AuditEntry { row: Arc::new(row) };
         list(page, Total::Audit(Box::new(filter)), place, node)
     }
@@ -88,20 +87,18 @@ impl OperatingQueries {
     async fn stripe_events(
         &self,
         ctx: &Context<'_>,
-        filter: Option<StripeEventFilter>,
+        #[graphql(desc = "Which events; left out: all.")] filter: Option<StripeEventFilter>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<StripeEvent>> {
         let (domain, requester) = parts(ctx)?;
         let filter: EventFilter = filter.unwrap_or_default().into();
         let args = connection::args(first, after, last, before);
         let page = inbox::list(domain, &requester.actor, &filter, &args).await;
-        let place = |row: &inbox::Event| Place {
-            at: Some(row.received_at),
-            id: row.id.0,
-        };
+        let place = |row: &inbox::Event| Place::at(row.received_at, row.id.0);
         let node = |row| StripeEvent {
             row: Arc::new(row),
             loaders: requester.loaders.clone(),

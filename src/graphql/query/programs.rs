@@ -6,11 +6,12 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     super::{
-        affiliates::Affiliate,
+        affiliates::{Affiliate, AffiliateFilter},
         campaigns::Campaign,
         connection::{self, List, Maybe, Total, list, look_up},
         context::May,
         coupons::CampaignCoupon,
+        orders::AffiliateOrder,
         scalars::{filter_id, id},
     },
     parts,
@@ -37,10 +38,11 @@ impl ProgramQueries {
     async fn campaigns(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Campaign>> {
         let (domain, requester) = parts(ctx)?;
         let page = campaigns::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
@@ -54,7 +56,11 @@ impl ProgramQueries {
 
     /// A campaign by id; null for an unknown one and for one that is not yours.
     #[graphql(guard = "May(Operation::ReadCampaigns)")]
-    async fn campaign(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Campaign> {
+    async fn campaign(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id", desc = "`cmp_…`")] given: ID,
+    ) -> Maybe<Campaign> {
         let (domain, requester) = match parts(ctx) {
             Ok(parts) => parts,
             Err(error) => return Some(Err(error)),
@@ -80,12 +86,13 @@ impl ProgramQueries {
     async fn campaign_coupons(
         &self,
         ctx: &Context<'_>,
-        campaign_id: Option<ID>,
-        #[graphql(default = false)] include_archived: bool,
+        #[graphql(desc = "Of this campaign alone.")] campaign_id: Option<ID>,
+        #[graphql(default = false, desc = "Whether those too that are archived.")] include_archived: bool,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<CampaignCoupon>> {
         let (domain, requester) = parts(ctx)?;
         let filter = CouponFilter {
@@ -102,32 +109,43 @@ impl ProgramQueries {
         list(page, Total::Coupons(filter), |row| Place::of(row.id.0), node)
     }
 
-    /// The affiliates that you may see, oldest first; for an affiliate, itself alone.
+    /// The affiliates that you may see; for an affiliate, itself alone.
     #[graphql(
         guard = "May(Operation::ReadAffiliates)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn affiliates(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "Which affiliates; left out: all.")] filter: Option<AffiliateFilter>,
+        #[graphql(desc = "Left out: oldest first.")] order_by: Option<AffiliateOrder>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Affiliate>> {
         let (domain, requester) = parts(ctx)?;
-        let page = affiliates::list(domain, &requester.actor, &connection::args(first, after, last, before)).await;
+        let filter: affiliates::AffiliateFilter = filter.unwrap_or_default().into();
+        let order = affiliates::order(order_by.map(Into::into));
+        let args = connection::args(first, after, last, before);
+        let page = affiliates::list(domain, &requester.actor, &filter, order, &args).await;
         let loaders = requester.loaders.clone();
         let node = |row| Affiliate {
             row: Arc::new(row),
             loaders: loaders.clone(),
         };
-        list(page, Total::Affiliates, |row| Place::of(row.id.0), node)
+        list(page, Total::Affiliates(filter), |row| order.place(row), node)
     }
 
     /// An affiliate by id; null for an unknown one and for one that is not yours.
     #[graphql(guard = "May(Operation::ReadAffiliates)")]
-    async fn affiliate(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Affiliate> {
+    async fn affiliate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id", desc = "`aff_…`")] given: ID,
+    ) -> Maybe<Affiliate> {
         let (domain, requester) = match parts(ctx) {
             Ok(parts) => parts,
             Err(error) => return Some(Err(error)),

@@ -12,6 +12,7 @@ use super::{
         errors::graphql_error,
         ledger::{LedgerEntry, LedgerEntryKind},
         links::Click,
+        orders::{ConversionOrder, LedgerEntryOrder},
         scalars::{filter_id, id},
         simulation::{self, AttributionSimulation, SimulateAttributionInput},
     },
@@ -43,12 +44,13 @@ impl SaleQueries {
     async fn clicks(
         &self,
         ctx: &Context<'_>,
-        affiliate_id: Option<ID>,
-        campaign_id: Option<ID>,
+        #[graphql(desc = "Of this affiliate alone.")] affiliate_id: Option<ID>,
+        #[graphql(desc = "Of this campaign alone.")] campaign_id: Option<ID>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Click>> {
         let (domain, requester) = parts(ctx)?;
         let filter = ClickFilter {
@@ -57,10 +59,7 @@ impl SaleQueries {
         };
         let args = connection::args(first, after, last, before);
         let page = clicks::list(domain, &requester.actor, &filter, &args).await;
-        let place = |row: &entity::click::Model| Place {
-            at: Some(row.clicked_at),
-            id: row.id.0,
-        };
+        let place = |row: &entity::click::Model| Place::at(row.clicked_at, row.id.0);
         let node = |row| Click {
             row: Arc::new(row),
             loaders: requester.loaders.clone(),
@@ -73,30 +72,34 @@ impl SaleQueries {
         guard = "May(Operation::ReadConversions)",
         complexity = "2 + connection::rows(first, last) * child_complexity"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn conversions(
         &self,
         ctx: &Context<'_>,
-        filter: Option<ConversionFilter>,
+        #[graphql(desc = "Which conversions; left out: all.")] filter: Option<ConversionFilter>,
+        #[graphql(desc = "Left out: the newest sale first.")] order_by: Option<ConversionOrder>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<Conversion>> {
         let (domain, requester) = parts(ctx)?;
         let filter: domain::conversions::ConversionFilter = filter.unwrap_or_default().into();
         let args = connection::args(first, after, last, before);
-        let page = conversions::list(domain, &requester.actor, &filter, &args).await;
-        let place = |row: &entity::conversion::Model| Place {
-            at: Some(row.occurred_at),
-            id: row.id.0,
-        };
+        let order = conversions::order(order_by.map(Into::into));
+        let page = conversions::list(domain, &requester.actor, &filter, order, &args).await;
         let node = |row| Conversion::new(row, &requester.loaders);
-        list(page, Total::Conversions(Box::new(filter)), place, node)
+        list(page, Total::Conversions(Box::new(filter)), |row| order.place(row), node)
     }
 
     /// A conversion by id; null for an unknown one and for one that is not yours.
     #[graphql(guard = "May(Operation::ReadConversions)")]
-    async fn conversion(&self, ctx: &Context<'_>, #[graphql(name = "id")] given: ID) -> Maybe<Conversion> {
+    async fn conversion(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id", desc = "`cnv_…`")] given: ID,
+    ) -> Maybe<Conversion> {
         let (domain, requester) = match parts(ctx) {
             Ok(parts) => parts,
             Err(error) => return Some(Err(error)),
@@ -126,7 +129,7 @@ impl SaleQueries {
     async fn simulate_attribution(
         &self,
         ctx: &Context<'_>,
-        input: SimulateAttributionInput,
+        #[graphql(desc = "The sale.")] input: SimulateAttributionInput,
     ) -> async_graphql::Result<AttributionSimulation> {
         simulation::simulate(ctx, input).await
     }
@@ -140,13 +143,15 @@ impl SaleQueries {
     async fn ledger_entries(
         &self,
         ctx: &Context<'_>,
-        affiliate_id: Option<ID>,
-        conversion_id: Option<ID>,
-        kind: Option<Vec<LedgerEntryKind>>,
+        #[graphql(desc = "Of this affiliate alone.")] affiliate_id: Option<ID>,
+        #[graphql(desc = "About this conversion alone.")] conversion_id: Option<ID>,
+        #[graphql(desc = "Of any of these kinds.")] kind: Option<Vec<LedgerEntryKind>>,
+        #[graphql(desc = "Left out: oldest first.")] order_by: Option<LedgerEntryOrder>,
+        #[graphql(desc = "How many from the start, 1 to 100; 50 where neither `first` nor `last` is given.")]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<List<LedgerEntry>> {
         let (domain, requester) = parts(ctx)?;
         let filter = LedgerFilter {
@@ -155,11 +160,12 @@ impl SaleQueries {
             kind: kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
         };
         let args = connection::args(first, after, last, before);
-        let page = ledger::list(domain, &requester.actor, &filter, &args).await;
+        let order = ledger::order(order_by.map(Into::into));
+        let page = ledger::list(domain, &requester.actor, &filter, order, &args).await;
         let node = |row| LedgerEntry {
             row: Arc::new(row),
             loaders: requester.loaders.clone(),
         };
-        list(page, Total::Ledger(Box::new(filter)), |row| Place::of(row.id.0), node)
+        list(page, Total::Ledger(Box::new(filter)), |row| order.place(row), node)
     }
 }

@@ -73,6 +73,12 @@ pub fn queries() -> Vec<Specimen> {
         specimen("Query", "affiliate", json!({ "id": "$affiliate" })),
         specimen("Query", "conversion", json!({ "id": "$conversion" })),
         specimen("Query", "feedCursor", json!({})),
+        specimen("Query", "viewer", json!({})),
+        specimen(
+            "Query",
+            "nodes",
+            json!({ "ids": ["$campaign", "$code", "$conversion"] }),
+        ),
         specimen("Query", "stripeInbox", json!({})),
         specimen("Query", "codeSettings", json!({})),
         specimen(
@@ -85,7 +91,34 @@ pub fn queries() -> Vec<Specimen> {
         ),
     ]);
     all.extend(list("campaigns", json!({})));
+    let sorted = |field: &str| json!({ "field": field, "direction": "DESC" });
     all.extend(list("affiliates", json!({})));
+    all.push(specimen(
+        "Query",
+        "affiliates",
+        json!({ "filter": { "status": ["APPROVED"], "campaignId": "$campaign" }, "orderBy": sorted("EMAIL") }),
+    ));
+    all.push(specimen(
+        "Query",
+        "affiliateCodes",
+        json!({ "first": 5, "orderBy": sorted("CODE") }),
+    ));
+    all.push(specimen(
+        "Query",
+        "codeRedemptionStats",
+        json!({ "first": 5, "orderBy": sorted("CODE") }),
+    ));
+    let oldest = json!({ "field": "OCCURRED_AT", "direction": "ASC" });
+    all.push(specimen(
+        "Query",
+        "conversions",
+        json!({ "first": 5, "orderBy": oldest }),
+    ));
+    all.push(specimen(
+        "Query",
+        "ledgerEntries",
+        json!({ "first": 5, "orderBy": sorted("CREATED_AT") }),
+    ));
     all.extend(list(
         "campaignCoupons",
         json!({ "campaignId": "$campaign", "includeArchived": true }),

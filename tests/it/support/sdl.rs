@@ -42,6 +42,17 @@ impl Sdl {
         Self(types.collect())
     }
 
+    /// The type that a list or a non-null type is of.
+    pub fn named(ty: &Type) -> &str {
+        named(ty)
+    }
+
+    /// Whether a type has fields.
+    pub fn is_object(&self, name: &str) -> bool {
+        let kind = self.0.get(name).map(|definition| &definition.kind);
+        matches!(kind, Some(TypeKind::Object(_) | TypeKind::Interface(_)))
+    }
+
     pub fn fields(&self, name: &str) -> Vec<&FieldDefinition> {
         match self.0.get(name).map(|definition| &definition.kind) {
             Some(TypeKind::Object(object)) => object.fields.iter().map(|field| &field.node).collect(),
