@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::support::{
     rng::Rng,
-    script::{self, Lived, Script},
+    script::{self, Lived, News, Script},
     shop::Shop,
     *,
 };
@@ -64,8 +64,8 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         for sale in &mut sales {
             let steps = sale.script.steps.len() + 1;
             sale.live(if last { steps } else { rng.below(steps) });
-            sale.sync(&shop.acme.stripe);
         }
+        shop.happened(&mut sales).await;
         let events = gather(&mut sales, &mut rng);
         figures.events += events.len();
         // In the middle little of it makes sense, and still all sums are right.
@@ -73,6 +73,7 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         figures.deaths += shop.tell(some.to_vec(), &mut rng).await;
         books::check(&shop.database.url).await;
         figures.deaths += shop.tell(rest.to_vec(), &mut rng).await;
+        shop.recall(&mut sales).await;
         let stands = shop.stands(&sales).await;
         for (number, (sale, stands)) in sales.iter().zip(&stands).enumerate() {
             if *stands != script::should_stand(sale) {
@@ -97,12 +98,14 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
 
 /// What has happened and was not told yet, shuffled; some of it twice, under its own id or under another, and some of
 /// what was told before.
-fn gather(sales: &mut [Lived], rng: &mut Rng) -> Vec<Value> {
+fn gather(sales: &mut [Lived], rng: &mut Rng) -> Vec<News> {
     let mut events = Vec::new();
     for sale in sales {
         for _ in 0..rng.below(4) {
             let mut again = sale.events[rng.below(sale.events.len())].clone();
-            if rng.below(2) == 0 {
+            if let News::Event(again) = &mut again
+                && rng.below(2) == 0
+            {
                 again["id"] = json!(format!("{}_again{}", again["id"].as_str().unwrap(), rng.below(1000)));
             }
             events.push(again);
@@ -140,8 +143,9 @@ async fn fails(shop: &Shop, script: &Script, rng: &mut Rng) -> bool {
         let mut sales = vec![Lived::start(script, 0, &shop.promos)];
         for steps in [rng.below(script.steps.len() + 1), script.steps.len()] {
             sales[0].live(steps);
-            sales[0].sync(&shop.acme.stripe);
+            shop.happened(&mut sales).await;
             shop.tell(gather(&mut sales, rng), rng).await;
+            shop.recall(&mut sales).await;
             if shop.stands(&sales).await[0] != script::should_stand(&sales[0]) {
                 return true;
             }

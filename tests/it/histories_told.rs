@@ -16,15 +16,14 @@ use rekomi::{
 };
 
 use crate::support::{
-    Value,
     rng::Rng,
     script::{
         self,
         Code::{self, Bob20, Sarah20},
-        Lived, Script,
+        Lived, News, Script,
         Step::{Redeem, Renew},
         Telling,
-        codes::evidence,
+        known::evidence,
     },
 };
 
@@ -53,8 +52,8 @@ fn promos() -> Arc<BTreeMap<Code, Promo>> {
 /// Lives through a script. Now and then, and at its end, all that happened since is told in some order, some of what was
 /// told before again; then there must stand what happened until then.
 fn told_in_some_order(script: &Script, rng: &mut Rng) -> Result<(), String> {
-    let evidence = evidence();
     let mut lived = Lived::start(script, 0, &promos());
+    let evidence = evidence(&lived);
     let (mut telling, mut told) = (Telling::default(), 0);
     for step in 0..=script.steps.len() {
         if step == script.steps.len() || rng.below(4) == 0 {
@@ -73,15 +72,18 @@ fn told_in_some_order(script: &Script, rng: &mut Rng) -> Result<(), String> {
     Ok(())
 }
 
-/// Some of the events once more.
-fn again(events: &[Value], open: &mut Vec<Value>, rng: &mut Rng) {
+/// Some of what happened once more.
+fn again(events: &[News], open: &mut Vec<News>, rng: &mut Rng) {
     for _ in 0..rng.below(4) {
         open.push(events[rng.below(events.len())].clone());
     }
 }
 
 fn compare(lived: &Lived, telling: &Telling) -> Result<(), String> {
-    let (told, should) = (script::told(lived, telling, &evidence()), script::should_stand(lived));
+    let (told, should) = (
+        script::told(lived, telling, &evidence(lived)),
+        script::should_stand(lived),
+    );
     if told == should {
         return Ok(());
     }
@@ -112,7 +114,7 @@ fn what_events_tell_merges_in_any_order_and_any_number() {
         let answers = lived.answers();
         let mut telling = Telling::default();
         for event in &lived.events {
-            telling.tell(event, &answers, &evidence());
+            telling.tell(event, &answers, &evidence(&lived));
         }
         let mut pieces = telling.pieces.clone();
         let whole = merged(&pieces);

@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 use super::{
     super::app::NOON,
-    Code, Missing, Script, Step,
+    Code, Decided, Missing, News, Ruling, Script, Step,
+    programs::DAY,
     sale::{Sale, clock_at},
     truth::{can_happen, outside_stripe},
+    visit::{Click, NamedBy},
 };
 
-const DAY: i64 = 86_400;
 const MONTH: i64 = 30 * DAY;
 
 /// A sale as far as it has been lived.
@@ -30,7 +31,11 @@ pub struct Lived {
     pub codes: Vec<Code>,
     /// How many of them were there at the start.
     pub at_start: usize,
-    pub events: Vec<Value>,
+    /// Of its visitor, before it began and after.
+    pub clicks: Vec<Click>,
+    pub events: Vec<News>,
+    /// What managers decided about payments, by their numbers, in order.
+    pub rulings: Vec<(usize, Ruling)>,
     /// Everything that was told of, as it was told last, by id.
     pub objects: BTreeMap<String, Value>,
     /// How many of the events were told already.
@@ -45,7 +50,7 @@ pub struct Lived {
 impl Lived {
     /// Starts. The number keeps sales that are told together apart in time.
     pub fn start(script: &Script, number: usize, promos: &Arc<BTreeMap<Code, Promo>>) -> Self {
-        let created = NOON + i64::try_from(number % 3600).unwrap();
+        let created = NOON + script.begins * DAY + i64::try_from(number % 3600).unwrap();
         let clock = clock_at(created);
         let mut codes = Vec::new();
         for code in &script.codes {
@@ -53,11 +58,14 @@ impl Lived {
                 codes.push(*code);
             }
         }
+        let clicks = script.clicks(created);
         let mut lived = Self {
-            sale: Sale::start(script.builder(&clock, &codes, promos), script.start),
+            sale: Sale::start(script.builder(&clock, &codes, promos, &clicks), script.start),
             at_start: codes.len(),
             codes,
+            clicks,
             events: Vec::new(),
+            rulings: Vec::new(),
             objects: BTreeMap::new(),
             told: 0,
             steps: 0,
@@ -84,7 +92,7 @@ impl Lived {
     }
 
     /// Seconds since 1970.
-    fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         self.clock.now().timestamp()
     }
 
@@ -99,6 +107,7 @@ impl Lived {
             Step::RefundFails(of) => self.refund_fails(of),
             Step::Dispute(of, step, part) => self.dispute(of, step, part),
             Step::DisputeAtOnce(of, step) => self.dispute(of, step, 100),
+            Step::Decide(of, ruling) => self.decide(of, ruling),
         }
     }
 
@@ -186,14 +195,28 @@ impl Lived {
         }
     }
 
+    fn decide(&mut self, of: usize, ruling: Ruling) {
+        let number = (self.sale.bills().len() - 1).saturating_sub(of);
+        let names = self.names_of(number);
+        let decided = Decided {
+            id: self.clock.new_id(),
+            part: names[self.rulings.len() % names.len()].clone(),
+            names,
+            ruling,
+            at: self.now(),
+        };
+        self.rulings.push((number, ruling));
+        self.events.push(News::Decision(decided));
+    }
+
     fn tell(&mut self, events: impl IntoIterator<Item = Value>) {
         for mut event in events {
-            self.pay_from_balance(&mut event["data"]["object"]);
+            self.amend(&mut event["data"]["object"]);
             let object = &event["data"]["object"];
             self.objects
                 .insert(object["id"].as_str().unwrap().to_owned(), object.clone());
             let thin = self.script.thin && self.events.len() % 2 == 1;
-            self.events.push(if thin { as_thin(event) } else { event });
+            self.events.push(News::Event(if thin { as_thin(event) } else { event }));
         }
     }
 
@@ -208,15 +231,15 @@ impl Lived {
             let paid = [("charge", &bill.charge), ("invoice_payment", &bill.invoice_payment)];
             for (kind, id) in paid.into_iter().chain(invoice) {
                 if let Some(mut object) = account.get(kind, id) {
-                    self.pay_from_balance(&mut object);
+                    self.amend(&mut object);
                     account.put(object);
                 }
             }
         }
     }
 
-    /// The stand-in knows of no credit balance: what it says was paid is the total.
-    pub fn pay_from_balance(&self, object: &mut Value) {
+    /// The stand-in knows of no credit balance: what it says was paid is the total. Nor does it name clicks on invoices.
+    pub fn amend(&self, object: &mut Value) {
         let fields: &[&str] = match object["object"].as_str() {
             Some("invoice" | "invoice_payment") => &["amount_paid"],
             Some("charge") => &["amount", "amount_captured"],
@@ -224,6 +247,14 @@ impl Lived {
         };
         for field in fields {
             object[field] = json!(self.script.paid(object[field].as_i64().unwrap()));
+        }
+        let first = self.sale.bills()[0].invoice.as_deref();
+        let named = self.clicks.iter().find(|click| click.named);
+        if let Some(click) = named.filter(|_| self.script.names_by(NamedBy::Invoice))
+            && object["object"] == "invoice"
+            && object["id"].as_str() == first
+        {
+            object["metadata"] = json!({ "rekomi_click_id": click.id.to_string() });
         }
     }
 
