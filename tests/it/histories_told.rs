@@ -9,7 +9,7 @@ use proptest::{
 };
 use rekomi::{
     standin::{
-        Promo,
+        DisputeStep, Promo,
         Shape::{Basil, V2020_08_27},
     },
     stripe::facts::Facts,
@@ -20,10 +20,12 @@ use crate::support::{
     script::{
         self,
         Code::{self, Bob20, Sarah20},
-        Lived, News, Script,
-        Step::{Redeem, Renew},
-        Telling,
+        Lived, News, Script, Start,
+        Step::{Dispute, Redeem, Renew},
+        Telling, Visit,
         known::evidence,
+        programs::{Campaign, Owner},
+        visit::{Followed, NamedBy},
     },
 };
 
@@ -151,4 +153,24 @@ fn a_code_that_is_redeemed_later_is_not_counted_with_the_start() {
             ..Script::plain()
         });
     }
+}
+
+/// The click's sale has no code, so its invoice is not looked up; the session alone says which payment paid it.
+#[test]
+fn a_dispute_finds_its_invoice_by_the_session_that_names_both() {
+    holds(&Script {
+        start: Start::OneOffWithInvoice,
+        visit: Some(Visit {
+            clicks: vec![Followed {
+                of: Owner::Sarah,
+                campaign: Campaign::Spring,
+                after: -60,
+            }],
+            named: 0,
+            by: NamedBy::Reference,
+        }),
+        shapes: vec![Basil, V2020_08_27],
+        steps: vec![Dispute(0, DisputeStep::Created, 100)],
+        ..Script::plain()
+    });
 }
