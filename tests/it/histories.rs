@@ -1,6 +1,6 @@
 //! Generated histories of sales, many at once, told to real servers: in any order, again and again, in batches of all
 //! sizes, by one server or two, which die at any moment and start again; first a part of each history, then the rest.
-//! There stands what truly happened, at every stop. `histories_told` holds the same without servers, for many more orders.
+//! In between visitors follow links and managers decide. There stands what truly happened, at every stop. `histories_told` holds the same without servers, for many more orders.
 //!
 //! `REKOMI_HISTORIES=10000` tells so many of them; `REKOMI_HISTORIES_SEED` tells others, or those that failed again.
 
@@ -32,6 +32,10 @@ struct Figures {
     events: usize,
     deaths: usize,
     conversions: usize,
+    /// Of these, credited by a click.
+    clicked: usize,
+    /// By managers.
+    decisions: usize,
 }
 
 on_both! {
@@ -90,8 +94,12 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         books::check(&shop.database.url).await;
     }
     figures.histories += size;
+    figures.decisions += sales.iter().map(|sale| sale.rulings.len()).sum::<usize>();
     let expected = sales.iter().flat_map(script::should_stand);
-    figures.conversions += expected.filter(|line| !line.contains("redeemed")).count();
+    for line in expected.filter(|line| !line.contains("redeemed")) {
+        figures.conversions += 1;
+        figures.clicked += usize::from(line.contains(" by Link "));
+    }
     let all = conversion::Entity::find().filter(conversion::Column::MergedInto.is_null());
     assert_eq!(all.count(shop.db()).await.unwrap(), figures.conversions as u64);
 }

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 use rekomi::{
     clock::Clock,
     standin::{
-        Account, DisputeStep, Paid, Promo, Shape,
+        DisputeStep, Paid, Promo, Shape,
         sales::{CreditTo, Discount},
     },
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     super::app::NOON,
@@ -18,7 +18,7 @@ use super::{
     programs::DAY,
     sale::{Sale, clock_at},
     truth::{can_happen, outside_stripe},
-    visit::{Click, NamedBy},
+    visit::Click,
 };
 
 const MONTH: i64 = 30 * DAY;
@@ -209,55 +209,6 @@ impl Lived {
         self.events.push(News::Decision(decided));
     }
 
-    fn tell(&mut self, events: impl IntoIterator<Item = Value>) {
-        for mut event in events {
-            self.amend(&mut event["data"]["object"]);
-            let object = &event["data"]["object"];
-            self.objects
-                .insert(object["id"].as_str().unwrap().to_owned(), object.clone());
-            let thin = self.script.thin && self.events.len() % 2 == 1;
-            self.events.push(News::Event(if thin { as_thin(event) } else { event }));
-        }
-    }
-
-    /// Puts the present truth into Stripe. The session stays as it was completed, whatever is redeemed later.
-    pub fn sync(&self, account: &Account) {
-        self.sale.sync(account);
-        let mut session = account.get("checkout.session", &self.sale.facts().session).unwrap();
-        session["discounts"].as_array_mut().unwrap().truncate(self.at_start);
-        account.put(session);
-        for bill in self.sale.bills() {
-            let invoice = bill.invoice.as_ref().map(|id| ("invoice", id));
-            let paid = [("charge", &bill.charge), ("invoice_payment", &bill.invoice_payment)];
-            for (kind, id) in paid.into_iter().chain(invoice) {
-                if let Some(mut object) = account.get(kind, id) {
-                    self.amend(&mut object);
-                    account.put(object);
-                }
-            }
-        }
-    }
-
-    /// The stand-in knows of no credit balance: what it says was paid is the total. Nor does it name clicks on invoices.
-    pub fn amend(&self, object: &mut Value) {
-        let fields: &[&str] = match object["object"].as_str() {
-            Some("invoice" | "invoice_payment") => &["amount_paid"],
-            Some("charge") => &["amount", "amount_captured"],
-            _ => &[],
-        };
-        for field in fields {
-            object[field] = json!(self.script.paid(object[field].as_i64().unwrap()));
-        }
-        let first = self.sale.bills()[0].invoice.as_deref();
-        let named = self.clicks.iter().find(|click| click.named);
-        if let Some(click) = named.filter(|_| self.script.names_by(NamedBy::Invoice))
-            && object["object"] == "invoice"
-            && object["id"].as_str() == first
-        {
-            object["metadata"] = json!({ "rekomi_click_id": click.id.to_string() });
-        }
-    }
-
     /// Within a second the further state is the later.
     fn is_told_in_order(&self, of: usize, step: DisputeStep) -> bool {
         let dispute = self.sale.bill(self.payment(of)).dispute.as_ref();
@@ -282,22 +233,4 @@ impl Lived {
     fn endpoints(&self) -> usize {
         1 + usize::from(self.script.two_endpoints)
     }
-}
-
-/// The same as a thin event (<https://docs.stripe.com/event-destinations>), where there is one that is read.
-fn as_thin(event: Value) -> Value {
-    let object = &event["data"]["object"];
-    let kind = event["type"].as_str().unwrap();
-    if kind == "customer.subscription.updated" {
-        return event;
-    }
-    let created = DateTime::from_timestamp(event["created"].as_i64().unwrap(), 0).unwrap();
-    json!({
-        "id": event["id"],
-        "object": "v2.core.event",
-        "type": format!("v1.{kind}"),
-        "created": created.to_rfc3339(),
-        "livemode": true,
-        "related_object": { "id": object["id"], "type": object["object"] },
-    })
 }

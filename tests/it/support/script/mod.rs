@@ -14,6 +14,7 @@ pub mod programs;
 mod pure;
 mod sale;
 pub mod stage;
+mod tell;
 mod truth;
 pub mod visit;
 

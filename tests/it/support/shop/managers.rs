@@ -87,6 +87,10 @@ impl Shop {
         let Ok(answer) = answer.json::<Value>().await else {
             return false;
         };
+        // Others were in the way for too long: the manager comes again.
+        if answer["errors"][0]["extensions"]["code"] == "INTERNAL" {
+            return false;
+        }
         let payload = &answer["data"][mutation];
         assert!(payload.is_object(), "{answer}");
         if payload["results"][0]["changed"] == true {
