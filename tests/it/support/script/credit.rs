@@ -39,12 +39,12 @@ pub fn credit(lived: &Lived, number: usize, bill: &Bill, uses: &mut [Use], bound
         Some(bound) => Credit { code: shown, ..bound },
         None => weighed(best, click(lived, number, bill.at), bill.at)?,
     };
-    let reassigned = lived.rulings(number).filter_map(|ruling| match ruling {
+    let mut reassigned = lived.rulings(number).filter_map(|ruling| match ruling {
         Ruling::Reassign(owner) => Some(owner),
         Ruling::Approve | Ruling::Reject => None,
     });
     Some(Credit {
-        owner: reassigned.last().unwrap_or(credit.owner),
+        owner: reassigned.next_back().unwrap_or(credit.owner),
         ..credit
     })
 }
