@@ -1,6 +1,6 @@
 //! Generated histories of sales, many at once, told to real servers: in any order, again and again, in batches of all
 //! sizes, by one server or two, which die at any moment and start again; first a part of each history, then the rest.
-//! There stands what truly happened, at every stop. `histories_told` holds the same without servers, for many more orders.
+//! In between visitors follow links and managers decide. There stands what truly happened, at every stop. `histories_told` holds the same without servers, for many more orders.
 //!
 //! `REKOMI_HISTORIES=10000` tells so many of them; `REKOMI_HISTORIES_SEED` tells others, or those that failed again.
 
@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::support::{
     rng::Rng,
-    script::{self, Lived, Script},
+    script::{self, Lived, News, Script},
     shop::Shop,
     *,
 };
@@ -32,6 +32,10 @@ struct Figures {
     events: usize,
     deaths: usize,
     conversions: usize,
+    /// Of these, credited by a click.
+    clicked: usize,
+    /// By managers.
+    decisions: usize,
 }
 
 on_both! {
@@ -64,8 +68,8 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         for sale in &mut sales {
             let steps = sale.script.steps.len() + 1;
             sale.live(if last { steps } else { rng.below(steps) });
-            sale.sync(&shop.acme.stripe);
         }
+        shop.happened(&mut sales).await;
         let events = gather(&mut sales, &mut rng);
         figures.events += events.len();
         // In the middle little of it makes sense, and still all sums are right.
@@ -73,6 +77,7 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         figures.deaths += shop.tell(some.to_vec(), &mut rng).await;
         books::check(&shop.database.url).await;
         figures.deaths += shop.tell(rest.to_vec(), &mut rng).await;
+        shop.recall(&mut sales).await;
         let stands = shop.stands(&sales).await;
         for (number, (sale, stands)) in sales.iter().zip(&stands).enumerate() {
             if *stands != script::should_stand(sale) {
@@ -89,20 +94,26 @@ async fn round(shop: &Shop, seed: u64, size: usize, figures: &mut Figures) {
         books::check(&shop.database.url).await;
     }
     figures.histories += size;
+    figures.decisions += sales.iter().map(|sale| sale.rulings.len()).sum::<usize>();
     let expected = sales.iter().flat_map(script::should_stand);
-    figures.conversions += expected.filter(|line| !line.contains("redeemed")).count();
+    for line in expected.filter(|line| !line.contains("redeemed")) {
+        figures.conversions += 1;
+        figures.clicked += usize::from(line.contains(" by Link "));
+    }
     let all = conversion::Entity::find().filter(conversion::Column::MergedInto.is_null());
     assert_eq!(all.count(shop.db()).await.unwrap(), figures.conversions as u64);
 }
 
 /// What has happened and was not told yet, shuffled; some of it twice, under its own id or under another, and some of
 /// what was told before.
-fn gather(sales: &mut [Lived], rng: &mut Rng) -> Vec<Value> {
+fn gather(sales: &mut [Lived], rng: &mut Rng) -> Vec<News> {
     let mut events = Vec::new();
     for sale in sales {
         for _ in 0..rng.below(4) {
             let mut again = sale.events[rng.below(sale.events.len())].clone();
-            if rng.below(2) == 0 {
+            if let News::Event(again) = &mut again
+                && rng.below(2) == 0
+            {
                 again["id"] = json!(format!("{}_again{}", again["id"].as_str().unwrap(), rng.below(1000)));
             }
             events.push(again);
@@ -140,8 +151,9 @@ async fn fails(shop: &Shop, script: &Script, rng: &mut Rng) -> bool {
         let mut sales = vec![Lived::start(script, 0, &shop.promos)];
         for steps in [rng.below(script.steps.len() + 1), script.steps.len()] {
             sales[0].live(steps);
-            sales[0].sync(&shop.acme.stripe);
+            shop.happened(&mut sales).await;
             shop.tell(gather(&mut sales, rng), rng).await;
+            shop.recall(&mut sales).await;
             if shop.stands(&sales).await[0] != script::should_stand(&sales[0]) {
                 return true;
             }

@@ -9,22 +9,23 @@ use proptest::{
 };
 use rekomi::{
     standin::{
-        Promo,
+        DisputeStep, Promo,
         Shape::{Basil, V2020_08_27},
     },
     stripe::facts::Facts,
 };
 
 use crate::support::{
-    Value,
     rng::Rng,
     script::{
         self,
         Code::{self, Bob20, Sarah20},
-        Lived, Script,
-        Step::{Redeem, Renew},
-        Telling,
-        codes::evidence,
+        Lived, News, Script, Start,
+        Step::{Dispute, Redeem, Renew},
+        Telling, Visit,
+        known::evidence,
+        programs::{Campaign, Owner},
+        visit::{Followed, NamedBy},
     },
 };
 
@@ -53,8 +54,8 @@ fn promos() -> Arc<BTreeMap<Code, Promo>> {
 /// Lives through a script. Now and then, and at its end, all that happened since is told in some order, some of what was
 /// told before again; then there must stand what happened until then.
 fn told_in_some_order(script: &Script, rng: &mut Rng) -> Result<(), String> {
-    let evidence = evidence();
     let mut lived = Lived::start(script, 0, &promos());
+    let evidence = evidence(&lived);
     let (mut telling, mut told) = (Telling::default(), 0);
     for step in 0..=script.steps.len() {
         if step == script.steps.len() || rng.below(4) == 0 {
@@ -73,15 +74,18 @@ fn told_in_some_order(script: &Script, rng: &mut Rng) -> Result<(), String> {
     Ok(())
 }
 
-/// Some of the events once more.
-fn again(events: &[Value], open: &mut Vec<Value>, rng: &mut Rng) {
+/// Some of what happened once more.
+fn again(events: &[News], open: &mut Vec<News>, rng: &mut Rng) {
     for _ in 0..rng.below(4) {
         open.push(events[rng.below(events.len())].clone());
     }
 }
 
 fn compare(lived: &Lived, telling: &Telling) -> Result<(), String> {
-    let (told, should) = (script::told(lived, telling, &evidence()), script::should_stand(lived));
+    let (told, should) = (
+        script::told(lived, telling, &evidence(lived)),
+        script::should_stand(lived),
+    );
     if told == should {
         return Ok(());
     }
@@ -112,7 +116,7 @@ fn what_events_tell_merges_in_any_order_and_any_number() {
         let answers = lived.answers();
         let mut telling = Telling::default();
         for event in &lived.events {
-            telling.tell(event, &answers, &evidence());
+            telling.tell(event, &answers, &evidence(&lived));
         }
         let mut pieces = telling.pieces.clone();
         let whole = merged(&pieces);
@@ -149,4 +153,24 @@ fn a_code_that_is_redeemed_later_is_not_counted_with_the_start() {
             ..Script::plain()
         });
     }
+}
+
+/// The click's sale has no code, so its invoice is not looked up; the session alone says which payment paid it.
+#[test]
+fn a_dispute_finds_its_invoice_by_the_session_that_names_both() {
+    holds(&Script {
+        start: Start::OneOffWithInvoice,
+        visit: Some(Visit {
+            clicks: vec![Followed {
+                of: Owner::Sarah,
+                campaign: Campaign::Spring,
+                after: -60,
+            }],
+            named: 0,
+            by: NamedBy::Reference,
+        }),
+        shapes: vec![Basil, V2020_08_27],
+        steps: vec![Dispute(0, DisputeStep::Created, 100)],
+        ..Script::plain()
+    });
 }

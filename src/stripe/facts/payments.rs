@@ -27,7 +27,7 @@ impl<'a> Payments<'a> {
             invoices: BTreeMap::new(),
         };
         for (id, invoice) in &facts.invoices {
-            for payment in &invoice.payments {
+            for payment in payments_of(facts, id, invoice) {
                 let paid = payments.invoices.entry(payments.name(payment)).or_default();
                 paid.insert(id, invoice);
             }
@@ -46,7 +46,8 @@ impl<'a> Payments<'a> {
     /// What went back of an invoice in `currency`: its share in each of its payments, and what its credit notes gave back
     /// outside Stripe.
     pub fn back_of_invoice(&self, id: &str, invoice: &Invoice, currency: Currency) -> MoneyBack {
-        let payments: BTreeSet<&str> = invoice.payments.iter().map(|payment| self.name(payment)).collect();
+        let payments = payments_of(self.facts, id, invoice);
+        let payments: BTreeSet<&str> = payments.map(|payment| self.name(payment)).collect();
         let outside = self.facts.credit_notes_of(id).map(|note| note.out_of_band);
         let mut back = MoneyBack {
             amount: money::sum(outside),
@@ -101,4 +102,12 @@ impl<'a> Payments<'a> {
         });
         money::sum(through)
     }
+}
+
+/// The payments of an invoice: those that it is told with, and that of the session which made it.
+fn payments_of<'a>(facts: &'a Facts, id: &'a str, invoice: &'a Invoice) -> impl Iterator<Item = &'a str> {
+    let sessions = facts.sessions.values();
+    let made_it = sessions.filter(move |session| session.invoice.as_deref() == Some(id));
+    let of_session = made_it.filter_map(|session| session.payment_intent.as_deref());
+    invoice.payments.iter().map(String::as_str).chain(of_session)
 }

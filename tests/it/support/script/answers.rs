@@ -109,13 +109,13 @@ impl Lived {
 
     fn add_invoice(&self, answers: &mut Answers, bill: &Bill, told: &Value, payment: Option<Value>) {
         let mut payments: Vec<Value> = payment.iter().map(object).collect();
-        payments.iter_mut().for_each(|payment| self.pay_from_balance(payment));
+        payments.iter_mut().for_each(|payment| self.amend(payment));
         if bill.is_charged() {
             let request = Request::InvoicePayments(bill.payment_intent.clone());
             answers.insert(request, json!({ "data": payments }));
         }
         let mut invoice = object(told);
-        self.pay_from_balance(&mut invoice);
+        self.amend(&mut invoice);
         invoice["payments"] = json!({ "data": payments });
         self.expand(&mut invoice["discounts"]);
         for amount in invoice["total_discount_amounts"].as_array_mut().into_iter().flatten() {

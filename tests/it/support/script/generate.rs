@@ -7,7 +7,11 @@ use proptest::{
 };
 use rekomi::standin::{DisputeStep, Shape, sales::CreditTo};
 
-use super::{Code, Missing, Script, Start, Step};
+use super::{
+    Code, Missing, Ruling, Script, Start, Step,
+    programs::{Campaign, DAY, Owner},
+    visit::{Followed, NamedBy, Visit},
+};
 use crate::support::env;
 
 /// `REKOMI_HISTORIES_SEED`: what failed under a seed fails under it again.
@@ -59,7 +63,10 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         missing(),
     );
     let steps = prop::collection::vec(step(), 0..=10);
-    (money, start, codes, shapes, how, steps).prop_map(|(money, start, codes, shapes, how, steps)| {
+    let begins = prop_oneof![3 => Just(0_i64), 2 => 1..=90_i64];
+    let before = (begins, prop::option::weighted(0.4, visit()));
+    (money, start, before, codes, shapes, how, steps).prop_map(|(money, start, before, codes, shapes, how, steps)| {
+        let (begins, visit) = before;
         let (price, tax, yen, from_balance) = money;
         let (line_level, buyer_is_sarah, two_endpoints, thin, missing) = how;
         Script {
@@ -74,6 +81,8 @@ pub fn scripts() -> impl Strategy<Value = Script> {
                 0
             },
             start,
+            begins,
+            visit,
             buyer_is_sarah,
             codes,
             shapes,
@@ -88,6 +97,37 @@ pub fn scripts() -> impl Strategy<Value = Script> {
 
 fn code() -> impl Strategy<Value = Code> {
     select(Code::ALL.to_vec())
+}
+
+/// Up to three clicks: on the edges of the windows and of the sale, and anywhere else.
+fn visit() -> impl Strategy<Value = Visit> {
+    let edges = [
+        0,
+        1,
+        -20 * DAY,
+        -20 * DAY - 1,
+        -30 * DAY,
+        -30 * DAY - 1,
+        -60 * DAY,
+        -60 * DAY - 1,
+        -90 * DAY,
+    ];
+    let after = prop_oneof![
+        3 => Just(-60_i64),
+        2 => select(edges.to_vec()),
+        2 => -100 * DAY..DAY,
+        1 => 1..100 * DAY,
+    ];
+    let followed = (select(Owner::ALL.to_vec()), select(Campaign::ALL.to_vec()), after);
+    let followed = followed.prop_map(|(of, campaign, after)| Followed { of, campaign, after });
+    let by = select(vec![NamedBy::Reference, NamedBy::Metadata, NamedBy::Invoice]);
+    let clicks = prop::collection::vec(followed, 1..=3);
+    (clicks, 0..3_usize, by).prop_map(|(clicks, named, by)| Visit { clicks, named, by })
+}
+
+fn ruling() -> impl Strategy<Value = Ruling> {
+    let reassigned = select(Owner::ALL.to_vec()).prop_map(Ruling::Reassign);
+    prop_oneof![1 => Just(Ruling::Approve), 1 => Just(Ruling::Reject), 2 => reassigned]
 }
 
 fn missing() -> impl Strategy<Value = Missing> {
@@ -113,6 +153,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => payment().prop_map(Step::RefundFails),
         5 => (payment(), dispute_step(), part()).prop_map(|(of, step, part)| Step::Dispute(of, step, part)),
         2 => (payment(), dispute_step()).prop_map(|(of, step)| Step::DisputeAtOnce(of, step)),
+        2 => (payment(), ruling()).prop_map(|(of, ruling)| Step::Decide(of, ruling)),
     ]
 }
 

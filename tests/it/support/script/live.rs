@@ -2,24 +2,25 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 use rekomi::{
     clock::Clock,
     standin::{
-        Account, DisputeStep, Paid, Promo, Shape,
+        DisputeStep, Paid, Promo, Shape,
         sales::{CreditTo, Discount},
     },
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     super::app::NOON,
-    Code, Missing, Script, Step,
+    Code, Decided, Missing, News, Ruling, Script, Step,
+    programs::DAY,
     sale::{Sale, clock_at},
     truth::{can_happen, outside_stripe},
+    visit::Click,
 };
 
-const DAY: i64 = 86_400;
 const MONTH: i64 = 30 * DAY;
 
 /// A sale as far as it has been lived.
@@ -30,7 +31,11 @@ pub struct Lived {
     pub codes: Vec<Code>,
     /// How many of them were there at the start.
     pub at_start: usize,
-    pub events: Vec<Value>,
+    /// Of its visitor, before it began and after.
+    pub clicks: Vec<Click>,
+    pub events: Vec<News>,
+    /// What managers decided about payments, by their numbers, in order.
+    pub rulings: Vec<(usize, Ruling)>,
     /// Everything that was told of, as it was told last, by id.
     pub objects: BTreeMap<String, Value>,
     /// How many of the events were told already.
@@ -45,7 +50,7 @@ pub struct Lived {
 impl Lived {
     /// Starts. The number keeps sales that are told together apart in time.
     pub fn start(script: &Script, number: usize, promos: &Arc<BTreeMap<Code, Promo>>) -> Self {
-        let created = NOON + i64::try_from(number % 3600).unwrap();
+        let created = NOON + script.begins * DAY + i64::try_from(number % 3600).unwrap();
         let clock = clock_at(created);
         let mut codes = Vec::new();
         for code in &script.codes {
@@ -53,11 +58,14 @@ impl Lived {
                 codes.push(*code);
             }
         }
+        let clicks = script.clicks(created);
         let mut lived = Self {
-            sale: Sale::start(script.builder(&clock, &codes, promos), script.start),
+            sale: Sale::start(script.builder(&clock, &codes, promos, &clicks), script.start),
             at_start: codes.len(),
             codes,
+            clicks,
             events: Vec::new(),
+            rulings: Vec::new(),
             objects: BTreeMap::new(),
             told: 0,
             steps: 0,
@@ -84,7 +92,7 @@ impl Lived {
     }
 
     /// Seconds since 1970.
-    fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         self.clock.now().timestamp()
     }
 
@@ -99,6 +107,7 @@ impl Lived {
             Step::RefundFails(of) => self.refund_fails(of),
             Step::Dispute(of, step, part) => self.dispute(of, step, part),
             Step::DisputeAtOnce(of, step) => self.dispute(of, step, 100),
+            Step::Decide(of, ruling) => self.decide(of, ruling),
         }
     }
 
@@ -186,45 +195,18 @@ impl Lived {
         }
     }
 
-    fn tell(&mut self, events: impl IntoIterator<Item = Value>) {
-        for mut event in events {
-            self.pay_from_balance(&mut event["data"]["object"]);
-            let object = &event["data"]["object"];
-            self.objects
-                .insert(object["id"].as_str().unwrap().to_owned(), object.clone());
-            let thin = self.script.thin && self.events.len() % 2 == 1;
-            self.events.push(if thin { as_thin(event) } else { event });
-        }
-    }
-
-    /// Puts the present truth into Stripe. The session stays as it was completed, whatever is redeemed later.
-    pub fn sync(&self, account: &Account) {
-        self.sale.sync(account);
-        let mut session = account.get("checkout.session", &self.sale.facts().session).unwrap();
-        session["discounts"].as_array_mut().unwrap().truncate(self.at_start);
-        account.put(session);
-        for bill in self.sale.bills() {
-            let invoice = bill.invoice.as_ref().map(|id| ("invoice", id));
-            let paid = [("charge", &bill.charge), ("invoice_payment", &bill.invoice_payment)];
-            for (kind, id) in paid.into_iter().chain(invoice) {
-                if let Some(mut object) = account.get(kind, id) {
-                    self.pay_from_balance(&mut object);
-                    account.put(object);
-                }
-            }
-        }
-    }
-
-    /// The stand-in knows of no credit balance: what it says was paid is the total.
-    pub fn pay_from_balance(&self, object: &mut Value) {
-        let fields: &[&str] = match object["object"].as_str() {
-            Some("invoice" | "invoice_payment") => &["amount_paid"],
-            Some("charge") => &["amount", "amount_captured"],
-            _ => &[],
+    fn decide(&mut self, of: usize, ruling: Ruling) {
+        let number = (self.sale.bills().len() - 1).saturating_sub(of);
+        let names = self.names_of(number);
+        let decided = Decided {
+            id: self.clock.new_id(),
+            part: names[self.rulings.len() % names.len()].clone(),
+            names,
+            ruling,
+            at: self.now(),
         };
-        for field in fields {
-            object[field] = json!(self.script.paid(object[field].as_i64().unwrap()));
-        }
+        self.rulings.push((number, ruling));
+        self.events.push(News::Decision(decided));
     }
 
     /// Within a second the further state is the later.
@@ -251,22 +233,4 @@ impl Lived {
     fn endpoints(&self) -> usize {
         1 + usize::from(self.script.two_endpoints)
     }
-}
-
-/// The same as a thin event (<https://docs.stripe.com/event-destinations>), where there is one that is read.
-fn as_thin(event: Value) -> Value {
-    let object = &event["data"]["object"];
-    let kind = event["type"].as_str().unwrap();
-    if kind == "customer.subscription.updated" {
-        return event;
-    }
-    let created = DateTime::from_timestamp(event["created"].as_i64().unwrap(), 0).unwrap();
-    json!({
-        "id": event["id"],
-        "object": "v2.core.event",
-        "type": format!("v1.{kind}"),
-        "created": created.to_rfc3339(),
-        "livemode": true,
-        "related_object": { "id": object["id"], "type": object["object"] },
-    })
 }

@@ -4,13 +4,19 @@
 
 mod answers;
 pub mod codes;
+mod credit;
+mod decisions;
 mod generate;
+pub mod known;
 mod live;
 mod oracle;
+pub mod programs;
 mod pure;
 mod sale;
 pub mod stage;
+mod tell;
 mod truth;
+pub mod visit;
 
 use std::collections::BTreeMap;
 
@@ -20,10 +26,13 @@ use rekomi::{
 };
 
 pub use codes::Code;
+pub use decisions::{Decided, News, Ruling};
 pub use generate::{histories, runner, scripts, seed};
 pub use live::Lived;
 pub use oracle::{Line, line, redemption, should_stand};
 pub use pure::{Telling, told};
+use visit::Click;
+pub use visit::Visit;
 
 /// A sale's whole life.
 #[derive(Clone, Debug)]
@@ -36,6 +45,10 @@ pub struct Script {
     /// How much of each invoice of a subscription the customer's credit balance pays, in percent below 100.
     pub from_balance: i64,
     pub start: Start,
+    /// Days after the first sales of all.
+    pub begins: i64,
+    /// What the buyer followed.
+    pub visit: Option<Visit>,
     /// The discounts sit on the lines of a subscription's invoices.
     pub line_level: bool,
     /// The customer is Sarah herself.
@@ -92,6 +105,8 @@ pub enum Step {
     Dispute(usize, DisputeStep, i64),
     /// The same, within the second of what came before, where the order of states still tells which was the last.
     DisputeAtOnce(usize, DisputeStep),
+    /// A manager decides about a payment.
+    Decide(usize, Ruling),
 }
 
 impl Script {
@@ -107,6 +122,8 @@ impl Script {
             yen: false,
             from_balance: 0,
             start: Start::Active,
+            begins: 0,
+            visit: None,
             line_level: false,
             buyer_is_sarah: false,
             codes: vec![],
@@ -124,8 +141,8 @@ impl Script {
     }
 
     /// The sale in the making, at the clock's time.
-    fn builder(&self, clock: &Clock, codes: &[Code], promos: &BTreeMap<Code, Promo>) -> SaleBuilder {
-        let mut builder = SaleBuilder::new(clock).price(self.price).tax(self.tax);
+    fn builder(&self, clock: &Clock, codes: &[Code], promos: &BTreeMap<Code, Promo>, clicks: &[Click]) -> SaleBuilder {
+        let mut builder = self.naming(SaleBuilder::new(clock).price(self.price).tax(self.tax), clicks);
         for code in codes {
             builder = builder.promo(promos[code].clone());
         }
@@ -133,7 +150,7 @@ impl Script {
             builder = builder.currency("jpy");
         }
         if self.buyer_is_sarah {
-            builder = builder.email(codes::Owner::Sarah.email());
+            builder = builder.email(programs::Owner::Sarah.email());
         }
         if self.line_level {
             builder = builder.line_level();
@@ -152,6 +169,7 @@ impl Script {
             (Start::Trial, Missing::SubscriptionCreated | Missing::FirstInvoicePaid)
             | (Start::OneOff, Missing::SessionCompleted)
             | (Start::OneOffWithInvoice, Missing::FirstInvoicePaid) => Missing::Nothing,
+            (_, Missing::SessionCompleted) if self.session_alone_names() => Missing::Nothing,
             // What is looked up does not say which invoice was the first.
             (_, Missing::FirstInvoicePaid) if self.thin => Missing::Nothing,
             (_, missing) => missing,

@@ -1,30 +1,22 @@
 //! What must come of a sale, worked out from what truly happened: who redeemed which code, what was charged, what went
 //! back. It knows nothing of events, and calls nothing of what it is to judge.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use rekomi::standin::sales::{Bill, Dispute};
 
 use super::{
-    Code, Lived,
-    codes::{Campaign, Owner},
+    Code, Lived, Ruling,
+    credit::{Credit, Use, credit},
+    programs::Owner,
     truth::{outside_stripe, taken_and_left},
 };
-
-/// One of our codes on a bill.
-struct Use {
-    code: Code,
-    owner: Owner,
-    campaign: Campaign,
-    off: i64,
-    start: i64,
-}
 
 /// A line for each conversion and each redemption, sorted.
 pub fn should_stand(lived: &Lived) -> Vec<String> {
     let mut lines = Vec::new();
     let mut counted = BTreeSet::new();
-    let mut credited: Option<Use> = None;
+    let mut bound: Option<Credit> = None;
     let bills = lived.sale.bills();
     let first_paid = bills
         .iter()
@@ -38,10 +30,9 @@ pub fn should_stand(lived: &Lived) -> Vec<String> {
                 lines.push(redemption(used.code.text(), number, all_gone));
             }
         }
-        uses.sort_by_key(|used| (!used.owner.is_approved(bill.at), Reverse(used.off), used.start));
-        credited = credited.or(uses.into_iter().next());
-        if let Some(credited) = &credited {
-            lines.push(conversion(lived, number, bill, credited, first_paid));
+        if let Some(credit) = credit(lived, number, bill, &mut uses, bound) {
+            lines.push(conversion(lived, number, bill, credit, first_paid));
+            bound = bound.or(Some(credit));
         }
     }
     lines.sort();
@@ -68,24 +59,32 @@ fn uses(lived: &Lived, number: usize, bill: &Bill) -> Vec<Use> {
     lived.codes.iter().enumerate().filter_map(used).collect()
 }
 
-fn conversion(lived: &Lived, number: usize, bill: &Bill, credited: &Use, first_paid: Option<i64>) -> String {
+fn conversion(lived: &Lived, number: usize, bill: &Bill, credit: Credit, first_paid: Option<i64>) -> String {
     let (total, amount) = (paid(lived, bill), without_tax(lived, bill));
     let back = gone(lived, bill);
     let all_gone = total > 0 && back == total;
     let refunded = if all_gone { amount } else { share(amount, back, total) };
-    let is_self = lived.script.buyer_is_sarah && credited.owner == Owner::Sarah;
-    let held = is_self || !credited.owner.is_approved(bill.at);
-    let (earned, earned_in) = credited
-        .campaign
-        .earns(amount, &lived.sale.facts().currency, bill.at, first_paid);
-    let earned = if held { 0 } else { earned };
-    let clawed_back = if all_gone {
-        earned
-    } else {
-        share(earned, refunded, amount)
+    let judged = lived
+        .rulings(number)
+        .rfind(|ruling| !matches!(ruling, Ruling::Reassign(_)));
+    let is_self = lived.script.buyer_is_sarah && credit.owner == Owner::Sarah;
+    let held = judged.is_none() && (is_self || !credit.owner.is_approved(bill.at));
+    let rejected = judged == Some(Ruling::Reject);
+    let currency = &lived.sale.facts().currency;
+    let (would_earn, earned_in) = credit.campaign.earns(amount, currency, bill.at, first_paid);
+    let earned = if held || rejected { 0 } else { would_earn };
+    let taken_back = |earned: i64| {
+        if all_gone {
+            earned
+        } else {
+            share(earned, refunded, amount)
+        }
     };
+    let recruiter = credit.owner.recruiter(bill.at).filter(|it| it.is_approved(bill.at));
+    let on_top = share(earned, credit.campaign.on_top(bill.at), 10_000);
     let open = bill.dispute.as_ref().is_some_and(is_open);
     let status = match () {
+        () if rejected => "Rejected",
         () if all_gone => "Refunded",
         () if open => "Disputed",
         () if held => "Held",
@@ -102,14 +101,19 @@ fn conversion(lived: &Lived, number: usize, bill: &Bill, credited: &Use, first_p
         kind,
         at: bill.at,
         status,
-        code: &credited.code.text(),
+        owner: &format!("{:?}", credit.owner),
+        method: if credit.by_code { "Coupon" } else { "Link" },
+        code: &credit.code.map(Code::text).unwrap_or_default(),
         amount,
         tax: total - amount,
         refunded,
-        currency: &lived.sale.facts().currency.to_uppercase(),
+        currency: &currency.to_uppercase(),
         earned,
-        clawed_back,
+        clawed_back: taken_back(earned),
         earned_in: &earned_in,
+        on_top: recruiter
+            .filter(|_| on_top > 0)
+            .map(|it| (format!("{it:?}"), on_top, taken_back(on_top))),
     })
 }
 
@@ -120,6 +124,9 @@ pub struct Line<'a> {
     pub kind: &'a str,
     pub at: i64,
     pub status: &'a str,
+    /// Who is credited, and by what.
+    pub owner: &'a str,
+    pub method: &'a str,
     pub code: &'a str,
     pub amount: i64,
     pub tax: i64,
@@ -128,15 +135,19 @@ pub struct Line<'a> {
     pub earned: i64,
     pub clawed_back: i64,
     pub earned_in: &'a str,
+    /// The recruiter, and what it earns and gives back.
+    pub on_top: Option<(String, i64, i64)>,
 }
 
 pub fn line(line: &Line<'_>) -> String {
-    format!(
-        "{} {} at {} {} {}: {} + {} - {} {}, earned {} - {} {}",
+    let mut told = format!(
+        "{} {} at {} {} {} by {} {}: {} + {} - {} {}, earned {} - {} {}",
         line.number,
         line.kind,
         line.at,
         line.status,
+        line.owner,
+        line.method,
         line.code,
         line.amount,
         line.tax,
@@ -145,7 +156,11 @@ pub fn line(line: &Line<'_>) -> String {
         line.earned,
         line.clawed_back,
         line.earned_in
-    )
+    );
+    if let Some((recruiter, earned, clawed_back)) = &line.on_top {
+        told += &format!(", {recruiter} {earned} - {clawed_back}");
+    }
+    told
 }
 
 pub fn redemption(code: impl std::fmt::Display, number: usize, taken_off: bool) -> String {

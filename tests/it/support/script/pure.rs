@@ -1,16 +1,20 @@
 //! Tells a sale without a server: what each event says, what has to be looked up for it, one fold, one projection.
 
-use rekomi::stripe::{
-    facts::{Facts, Reading, Request, needs, read_event, read_object},
-    projection::{self, Conversion, Evidence},
+use rekomi::{
+    domain::reports::{Decision, Report, Verdict},
+    stripe::{
+        facts::{Facts, Reading, Request, needs, read_event, read_object, read_report},
+        projection::{self, Conversion, Evidence},
+    },
 };
 
 use serde_json::{Value, json};
 
 use super::{
-    Lived,
+    Decided, Lived, News, Ruling,
     answers::Answers,
     oracle::{Line, line, redemption},
+    programs::Owner,
 };
 
 /// What has been told so far.
@@ -23,8 +27,15 @@ pub struct Telling {
 }
 
 impl Telling {
-    /// Tells an event. What has to be looked up for it is answered as Stripe would.
-    pub fn tell(&mut self, event: &Value, answers: &Answers, evidence: &Evidence) {
+    /// Tells what happened. What has to be looked up for it is answered as Stripe would.
+    pub fn tell(&mut self, news: &News, answers: &Answers, evidence: &Evidence) {
+        match news {
+            News::Event(event) => self.tell_event(event, answers, evidence),
+            News::Decision(decided) => self.add(read_report(&Report::Decision(decision(decided)))),
+        }
+    }
+
+    fn tell_event(&mut self, event: &Value, answers: &Answers, evidence: &Evidence) {
         let (event, mut piece) = match read_event(event).unwrap() {
             Reading::Facts(facts) => (Some((*facts).clone()), *facts),
             Reading::Lookup(request) => (None, answer(&request, answers)),
@@ -41,6 +52,10 @@ impl Telling {
                 piece.merge(answer(&request, answers));
             }
         }
+        self.add(piece);
+    }
+
+    fn add(&mut self, piece: Facts) {
         self.fold(piece.clone());
         self.pieces.push(piece);
     }
@@ -63,6 +78,21 @@ impl Telling {
         }
         others.push(sale);
         self.sales = others;
+    }
+}
+
+fn decision(decided: &Decided) -> Decision {
+    Decision {
+        id: decided.id,
+        part: decided.part.clone(),
+        verdict: match decided.ruling {
+            Ruling::Approve => Verdict::Approved,
+            Ruling::Reject => Verdict::Rejected,
+            Ruling::Reassign(owner) => Verdict::Reassigned(owner.id()),
+        },
+        reason: "because".to_owned(),
+        by: "max".to_owned(),
+        at: decided.at,
     }
 }
 
@@ -102,7 +132,9 @@ fn conversion(lived: &Lived, it: &Conversion) -> String {
         kind: &format!("{:?}", it.kind),
         at: it.occurred_at.timestamp(),
         status: &format!("{:?}", it.status),
-        code: it.coupon_code.as_deref().unwrap(),
+        owner: &format!("{:?}", Owner::named(it.affiliate_id)),
+        method: &format!("{:?}", it.attribution_method),
+        code: it.coupon_code.as_deref().unwrap_or_default(),
         amount: it.amount,
         tax: it.tax,
         refunded: it.refunded_amount,
@@ -110,6 +142,10 @@ fn conversion(lived: &Lived, it: &Conversion) -> String {
         earned: it.earned,
         clawed_back: it.clawed_back,
         earned_in: it.commission_currency.as_str(),
+        on_top: it.overriding.as_ref().map(|on_top| {
+            let recruiter = format!("{:?}", Owner::named(on_top.affiliate_id));
+            (recruiter, on_top.earned, on_top.clawed_back)
+        }),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Servers on one database that are told of many sales at once, and die now and then.
 
+mod managers;
 mod stands;
+mod visitors;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,8 +34,10 @@ use super::{
     instance::settings,
     mortal::Mortal,
     rng::Rng,
-    script::{self, Code},
+    script::{self, Code, News},
 };
+use managers::Managers;
+use visitors::Visitors;
 
 /// How many deliveries are under way at once.
 const AT_ONCE: usize = 24;
@@ -49,6 +53,8 @@ pub struct Shop {
     pub acme: Brand,
     pub promos: Arc<BTreeMap<Code, Promo>>,
     codes: BTreeMap<CodeId, String>,
+    visitors: Visitors,
+    managers: Managers,
     settings: HashMap<&'static str, String>,
     clock: Clock,
     db: Db,
@@ -65,6 +71,8 @@ impl Shop {
         script::stage::set_stage(&app).await;
         // Whatever is told has happened before.
         app.pass(TimeDelta::days(3 * 365));
+        let visitors = Visitors::of(&app).await;
+        let managers = Managers::of(&app);
         let TestApp {
             instance,
             clock,
@@ -88,6 +96,8 @@ impl Shop {
         Self {
             promos: Arc::new(Code::ALL.map(|code| (code, promo(code))).into()),
             codes: codes.into_iter().map(|row| (row.id, row.code)).collect(),
+            visitors,
+            managers,
             bases: Cell::new(servers.iter().map(|server| server.base.clone()).collect()),
             servers: Mutex::new(servers),
             http: http(),
@@ -114,9 +124,9 @@ impl Shop {
         self.db.reader()
     }
 
-    /// Delivers events in batches of all sizes, until each is acknowledged; some of the batches are the last that a
+    /// Delivers news in batches of all sizes, until each is acknowledged; some of the batches are the last that a
     /// server sees. Then waits for the end of the inbox. How often a server died is given back.
-    pub async fn tell(&self, mut events: Vec<Value>, rng: &mut Rng) -> usize {
+    pub async fn tell(&self, mut events: Vec<News>, rng: &mut Rng) -> usize {
         // What Stripe is asked now is later than all that it was asked before.
         self.clock.advance(TimeDelta::minutes(1));
         self.standin.fault(bad_moment(rng));
@@ -128,7 +138,7 @@ impl Shop {
                 rng.below(400)
             };
             let size = (1 + size).min(events.len());
-            let batch: Vec<Value> = events.drain(..size).collect();
+            let batch: Vec<News> = events.drain(..size).collect();
             let dies = (rng.below(6) == 0).then(|| rng.below(size));
             deaths += usize::from(dies.is_some());
             // Stripe comes again with what was not acknowledged.
@@ -143,11 +153,11 @@ impl Shop {
     }
 
     /// Posts a batch; a server dies after this many answers. What was not acknowledged is given back.
-    async fn post(&self, batch: Vec<Value>, dies: Option<usize>, rng: &mut Rng) -> Vec<Value> {
+    async fn post(&self, batch: Vec<News>, dies: Option<usize>, rng: &mut Rng) -> Vec<News> {
         let batch = batch.into_iter().map(|event| (rng.below(2), event));
         let batch: Vec<_> = batch.collect();
         let mut posts = stream::iter(batch)
-            .map(async |(server, event)| (self.acknowledged(server, &event).await, event))
+            .map(async |(server, event)| (self.is_told(server, &event).await, event))
             .buffer_unordered(AT_ONCE);
         let (mut refused, mut answers) = (Vec::new(), 0);
         while let Some((acknowledged, event)) = posts.next().await {
@@ -162,11 +172,18 @@ impl Shop {
         refused
     }
 
-    async fn acknowledged(&self, server: usize, event: &Value) -> bool {
+    async fn is_told(&self, server: usize, news: &News) -> bool {
         let base = {
             let bases = self.bases.lock().unwrap();
             bases[server % bases.len()].clone()
         };
+        match news {
+            News::Event(event) => self.acknowledged(&base, event).await,
+            News::Decision(decided) => self.is_decided(&base, decided).await,
+        }
+    }
+
+    async fn acknowledged(&self, base: &str, event: &Value) -> bool {
         let body = event.to_string();
         let signature = sign(body.as_bytes(), &self.acme.webhook_secret, self.clock.now().timestamp());
         let post = self.http.post(format!("{base}{}", self.acme.webhook()));

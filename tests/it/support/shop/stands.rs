@@ -42,7 +42,7 @@ impl Shop {
         for row in conversions {
             let number = owner[&row.part];
             let sums = sums.remove(&row.id).unwrap_or_default();
-            lines[number].push(conversion_line(&sales[number], &row, sums));
+            lines[number].push(self.conversion_line(&sales[number], &row, sums));
         }
         let redemptions = redemption::Entity::find().filter(redemption::Column::Usage.is_in(owner.keys()));
         for row in redemptions.all(self.db()).await.unwrap() {
@@ -66,34 +66,50 @@ impl Shop {
         sums.values_mut().for_each(|sums| sums.retain(|_, sum| *sum != 0));
         sums
     }
-}
 
-/// What the ledger has beside the two sums of the credited affiliate is shown too: it should be nothing.
-fn conversion_line(sale: &Lived, row: &conversion::Model, mut sums: Sums) -> String {
-    let mut sum = |kind| {
-        let slot = (row.affiliate_id, kind, row.commission_currency.clone());
-        sums.remove(&slot).unwrap_or(0)
-    };
-    let (earned, clawed_back) = (sum(EntryKind::Commission), -sum(EntryKind::Clawback));
-    let mut line = script::line(&script::Line {
-        number: sale.number(&row.part),
-        kind: &format!("{:?}", row.kind),
-        at: row.occurred_at.timestamp(),
-        status: &format!("{:?}", row.status),
-        code: row.coupon_code.as_deref().unwrap_or_default(),
-        amount: row.amount,
-        tax: row.tax,
-        refunded: row.refunded_amount,
-        currency: &row.currency,
-        earned,
-        clawed_back,
-        earned_in: &row.commission_currency,
-    });
-    if row.amount_pending {
-        line += ", amount pending";
+    /// What the ledger has beside the sums of the credited affiliate and of one recruiter is shown too: it should be nothing.
+    fn conversion_line(&self, sale: &Lived, row: &conversion::Model, mut sums: Sums) -> String {
+        let sum = |sums: &mut Sums, kind| {
+            let slot = (row.affiliate_id, kind, row.commission_currency.clone());
+            sums.remove(&slot).unwrap_or(0)
+        };
+        let (earned, clawed_back) = (
+            sum(&mut sums, EntryKind::Commission),
+            -sum(&mut sums, EntryKind::Clawback),
+        );
+        let on_top = sums.keys().find(|(_, kind, _)| *kind == EntryKind::Override).cloned();
+        let on_top = on_top.map(|(recruiter, kind, currency)| {
+            let earned = sums.remove(&(recruiter, kind, currency.clone())).unwrap();
+            let back = sums.remove(&(recruiter, EntryKind::OverrideClawback, currency));
+            (
+                format!("{:?}", self.visitors.owners[&recruiter]),
+                earned,
+                -back.unwrap_or(0),
+            )
+        });
+        let mut line = script::line(&script::Line {
+            number: sale.number(&row.part),
+            kind: &format!("{:?}", row.kind),
+            at: row.occurred_at.timestamp(),
+            status: &format!("{:?}", row.status),
+            owner: &format!("{:?}", self.visitors.owners[&row.affiliate_id]),
+            method: &format!("{:?}", row.attribution_method),
+            code: row.coupon_code.as_deref().unwrap_or_default(),
+            amount: row.amount,
+            tax: row.tax,
+            refunded: row.refunded_amount,
+            currency: &row.currency,
+            earned,
+            clawed_back,
+            earned_in: &row.commission_currency,
+            on_top,
+        });
+        if row.amount_pending {
+            line += ", amount pending";
+        }
+        for (slot, sum) in sums {
+            line += &format!(", and {sum} of {slot:?}");
+        }
+        line
     }
-    for (slot, sum) in sums {
-        line += &format!(", and {sum} of {slot:?}");
-    }
-    line
 }
