@@ -101,8 +101,8 @@ both! {
         for given in &orders {
             let cursor = cursor(given).await;
             for asked in &orders {
-                let answer = max.ask(&format!("{{ affiliates(after: \"{cursor}\"{asked}) {{ nodes {{ id }} }} }}"), json!({}));
-                let answer = answer.await;
+                let query = format!("{{ affiliates(after: \"{cursor}\"{asked}) {{ nodes {{ id }} }} }}");
+                let answer = max.ask(&query, json!({})).await;
                 if asked == given {
                     assert!(answer.data().is_object());
                 } else {
