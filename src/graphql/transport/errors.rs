@@ -15,7 +15,8 @@ use axum::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 
-use super::negotiate::MediaType;
+use super::{cost, negotiate::MediaType};
+use crate::budgets::{Budget, Exhausted};
 
 /// The codes of the specification that the transport itself gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) enum Code {
     BadUserInput,
     RateLimited,
     QueryTooComplex,
+    /// Not of the specification: clients of Apollo's protocol know it by this name.
+    PersistedQueryNotFound,
     Internal,
 }
 
@@ -34,6 +37,7 @@ impl Code {
             Self::BadUserInput => "BAD_USER_INPUT",
             Self::RateLimited => "RATE_LIMITED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::Internal => "INTERNAL",
         }
     }
@@ -63,6 +67,8 @@ const MAX_REQUEST_ERRORS: usize = 50;
 pub(super) struct Answer {
     response: Response,
     executed: bool,
+    /// How its payer's budget stands, for who has one.
+    pub(super) budget: Option<Budget>,
 }
 
 impl Answer {
@@ -77,7 +83,11 @@ impl Answer {
         for error in &mut response.errors {
             make_fit(error, executed, request_id);
         }
-        Self { response, executed }
+        Self {
+            response,
+            executed,
+            budget: None,
+        }
     }
 
     /// The answer to a document that is not taken.
@@ -92,12 +102,22 @@ impl Answer {
         Self {
             response: Response::from_errors(vec![error]),
             executed: false,
+            budget: None,
         }
     }
 
     /// Nothing was executed: what the specification calls a request error.
     pub(super) fn is_request_error(&self) -> bool {
         !self.executed
+    }
+
+    /// When to come again, for what was refused as too much; seconds.
+    pub(super) fn retry_after(&self) -> Option<u32> {
+        let refusal = self.response.errors.first()?.extensions.as_ref()?;
+        match refusal.get("retryAfter")? {
+            Value::Number(seconds) => seconds.as_u64()?.try_into().ok(),
+            _ => None,
+        }
     }
 
     pub(super) fn errors(&self) -> &[ServerError] {
@@ -116,10 +136,10 @@ impl Answer {
         }
         match (media, self.response.errors.first().and_then(code_of)) {
             (_, Some("INTERNAL")) => StatusCode::INTERNAL_SERVER_ERROR,
+            (_, Some("RATE_LIMITED")) => StatusCode::TOO_MANY_REQUESTS,
             (MediaType::Json, _) => StatusCode::OK,
             (_, Some("UNAUTHENTICATED")) => StatusCode::UNAUTHORIZED,
             (_, Some("FORBIDDEN")) => StatusCode::FORBIDDEN,
-            (_, Some("RATE_LIMITED")) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -157,6 +177,7 @@ fn make_fit(error: &mut ServerError, executed: bool, request_id: &str) {
         None if !ours && (!executed || starts(&BAD_INPUT)) => set_code(error, Code::BadUserInput),
         _ => hide(error, request_id),
     }
+    set_request_id(error, request_id);
 }
 
 fn hide(error: &mut ServerError, request_id: &str) {
@@ -165,7 +186,6 @@ fn hide(error: &mut ServerError, request_id: &str) {
     fit.locations = std::mem::take(&mut error.locations);
     fit.path = std::mem::take(&mut error.path);
     set_code(&mut fit, Code::Internal);
-    set_request_id(&mut fit, request_id);
     *error = fit;
 }
 
@@ -199,6 +219,8 @@ pub(super) struct Refusal {
     code: Code,
     message: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Seconds.
+    retry_after: Option<u32>,
 }
 
 impl Refusal {
@@ -208,6 +230,7 @@ impl Refusal {
             code: Code::BadUserInput,
             message: message.into(),
             headers: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -217,6 +240,14 @@ impl Refusal {
             ..Self::new(StatusCode::UNAUTHORIZED, "no valid token")
         }
         .with(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    pub(super) fn rate_limited(exhausted: Exhausted) -> Self {
+        Self {
+            code: Code::RateLimited,
+            retry_after: Some(exhausted.retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, cost::words(exhausted))
+        }
     }
 
     pub(super) fn unavailable() -> Self {
@@ -232,14 +263,17 @@ impl Refusal {
     }
 
     pub(super) fn into_http(self, media: MediaType, request_id: &str) -> HttpResponse {
-        let mut extensions = json!({ "code": self.code.as_str() });
-        if self.code == Code::Internal {
-            extensions["requestId"] = request_id.into();
+        let mut extensions = json!({ "code": self.code.as_str(), "requestId": request_id });
+        if let Some(seconds) = self.retry_after {
+            extensions["retryAfter"] = seconds.into();
         }
         let body = json!({"errors": [{"message": self.message, "extensions": extensions}]});
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, media.header());
         response.headers_mut().extend(self.headers);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }

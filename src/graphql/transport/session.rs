@@ -19,7 +19,7 @@ use super::{
     errors::{self, Answer, Code},
     execute,
     protocol::{ClientMessage, Close, ServerMessage},
-    request::{Operation, Params},
+    request::Params,
     wire::{End, Wire},
 };
 use crate::clock::Clock;
@@ -154,10 +154,11 @@ impl<G: Gateway> Session<G> {
         if self.operations.len() >= self.transport.settings.max_operations {
             let limit = self.transport.settings.max_operations;
             let message = format!("at most {limit} operations at once on one socket");
-            let payload = &[errors::error(message, Code::RateLimited)];
+            let answer = Answer::refused(errors::error(message, Code::RateLimited), &request_id);
+            let payload = answer.errors();
             return self.send(&ServerMessage::Error { id: &id, payload }).await;
         }
-        match Operation::parse(params) {
+        match self.transport.operation(params, Some(&*caller)) {
             Ok(operation) => {
                 let events = execute::stream(self.transport.clone(), operation, caller, request_id)
                     .map(Some)
