@@ -4,6 +4,7 @@
 //! hundred entries of answers about the schema itself. It is known before anything is read.
 
 use std::{
+    collections::HashSet,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -12,8 +13,9 @@ use std::{
 };
 
 use async_graphql::{
-    Executor, Request, Response, ServerError, ValidationResult, Value,
+    Executor, Request, Response, ServerError, ValidationResult, Value, Variables,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
+    parser::types::{ExecutableDocument, Selection, SelectionSet},
     value,
 };
 use async_trait::async_trait;
@@ -112,6 +114,7 @@ async fn measure(measurer: &impl Executor, operation: &mut Operation) -> Result<
     let figure = Figure::default();
     let asked = &mut operation.request;
     let document = asked.parsed_query().map_err(|error| vec![error])?.clone();
+    leave_out_sizes(&document, &mut asked.variables);
     let mut request = Request::new("").variables(asked.variables.clone()).data(figure.clone());
     request.operation_name = asked.operation_name.clone();
     request.set_parsed_query(document);
@@ -125,6 +128,43 @@ async fn measure(measurer: &impl Executor, operation: &mut Operation) -> Result<
     }
     let complexity = u64::try_from(figure.load(Ordering::Relaxed)).unwrap_or(u64::MAX);
     Ok(complexity.max(1).saturating_add(operation.entries / ENTRIES))
+}
+
+/// Gives null to variables that were left out and size a page. GraphQL lets a nullable one be left out, and the argument is
+/// then as if it were not there; the schema's complexity would refuse the document.
+fn leave_out_sizes(document: &ExecutableDocument, variables: &mut Variables) {
+    let operations: Vec<_> = document.operations.iter().map(|(_, it)| &it.node).collect();
+    let fragments = document.fragments.values().map(|it| &it.node.selection_set.node);
+    let mut found = HashSet::new();
+    for set in operations.iter().map(|it| &it.selection_set.node).chain(fragments) {
+        sizes(set, &mut found);
+    }
+    for definition in operations
+        .iter()
+        .flat_map(|it| &it.variable_definitions)
+        .map(|it| &it.node)
+    {
+        let name = &definition.name.node;
+        let may_be_left_out = definition.var_type.node.nullable && definition.default_value.is_none();
+        if may_be_left_out && !variables.contains_key(name) && found.contains(&format!("${name}")) {
+            variables.insert(name.clone(), Value::Null);
+        }
+    }
+}
+
+/// What sizes pages, as it is written.
+fn sizes(set: &SelectionSet, found: &mut HashSet<String>) {
+    for selection in &set.items {
+        match &selection.node {
+            Selection::Field(field) => {
+                let given = ["first", "last"].map(|name| field.node.get_argument(name));
+                found.extend(given.into_iter().flatten().map(|size| size.node.to_string()));
+                sizes(&field.node.selection_set.node, found);
+            }
+            Selection::InlineFragment(fragment) => sizes(&fragment.node.selection_set.node, found),
+            Selection::FragmentSpread(_) => {}
+        }
+    }
 }
 
 /// The words of a refusal, for errors of either form.
