@@ -125,7 +125,7 @@ impl Config {
             stripe_webhook_secrets: list(get("STRIPE_WEBHOOK_SECRET")).map(SecretString::from).collect(),
             cors_origins: cors_origins(get("REKOMI_CORS_ORIGINS"))?,
             trusted_proxies: trusted_proxies(get("REKOMI_TRUSTED_PROXIES"))?,
-            graphql: GraphqlConfig::from_lookup(&get)?,
+            graphql: GraphqlConfig::from_lookup(get)?,
             log_filter: or(
                 "REKOMI_LOG",
                 "info,sea_orm_migration=warn,stripe=error,rustls_platform_verifier=off",
