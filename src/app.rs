@@ -14,6 +14,7 @@ use crate::{
         jwks::Jwks,
         jwt::{Others, Tokens},
     },
+    budgets::Budgets,
     callers::Callers,
     clicks::{self, AddressKey, Clicks, clicks},
     clock::Clock,
@@ -24,8 +25,8 @@ use crate::{
     error::Result,
     gateway::Gateway,
     graphql::{
-        schema,
-        transport::{self, TransportSettings},
+        schema::Schemas,
+        transport::{self, TransportSettings, documents::Documents},
     },
     keyring::Keyring,
     landings::Landings,
@@ -84,6 +85,7 @@ impl App {
     pub async fn start(config: Config, jwt_secret: Option<&SecretString>, clock: Clock) -> Result<Self> {
         telemetry::metrics();
         let db = Db::open(&config.database).await?;
+        let db = db.with_read_timeout(config.graphql.query_timeout);
         db.migrate().await?;
         if matches!(config.database, DatabaseUrl::Sqlite(_)) {
             // One server works on an SQLite file: what is leased was held by one that died.
@@ -184,7 +186,9 @@ impl App {
             domain: self.domain.clone(),
         };
         let gateway = Gateway {
-            schema: schema::build(),
+            schemas: Schemas::new(self.config.graphql.introspection),
+            budgets: Budgets::new(self.config.graphql.limits, self.clock.clone()),
+            owners_send_any: self.config.graphql.owners_send_any,
             callers,
             domain: self.domain.clone(),
             live: self.live.clone(),
@@ -193,6 +197,10 @@ impl App {
         };
         let mut settings = TransportSettings::new(self.clock.clone(), self.shutdown.clone());
         settings.tasks = self.tasks.clone();
+        settings.ide = self.config.graphql.ide;
+        settings.introspection = self.config.graphql.introspection;
+        settings.query_timeout = self.config.graphql.query_timeout;
+        settings.documents = Arc::new(Documents::new(self.config.graphql.documents.clone()));
         let webhook = stripe_webhook::StripeWebhook {
             directory: self.directory.clone(),
             inbox: self.inbox.clone(),

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use async_graphql::Request;
 use axum::http::Extensions;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::{
-    auth::{Actor, Credential, Origin},
+    auth::{Actor, Credential, Operation, Origin},
+    budgets::{Budget, Budgets, Exhausted},
     callers::Callers,
     domain::{Domain, feed},
     error::{Error, Result},
     graphql::{
         context::{Requester, State},
         loaders::Loaders,
-        schema::RekomiSchema,
-        transport,
-        transport::AuthError,
+        schema::{RekomiSchema, Schemas},
+        transport::{self, AuthError, Payer},
     },
     live::Live,
     live_stats::LiveStats,
@@ -24,7 +25,10 @@ use crate::{
 
 #[derive(Clone)]
 pub struct Gateway {
-    pub schema: RekomiSchema,
+    pub schemas: Schemas,
+    pub budgets: Budgets,
+    /// Whether owners may send documents that are not on the operator's list.
+    pub owners_send_any: bool,
     pub callers: Callers,
     pub domain: Domain,
     pub live: Live,
@@ -38,7 +42,29 @@ impl transport::Gateway for Gateway {
     type Caller = Actor;
 
     fn executor(&self) -> &RekomiSchema {
-        &self.schema
+        &self.schemas.executing
+    }
+
+    fn measurer(&self) -> &RekomiSchema {
+        &self.schemas.measuring
+    }
+
+    fn charge(&self, payer: Payer<'_, Actor>, points: u64) -> Result<Option<Budget>, Exhausted> {
+        match payer {
+            Payer::Caller(actor) => self.budgets.charge_actor(actor, points),
+            Payer::Origin(request) => {
+                let address = request.get::<Origin>().and_then(|origin| origin.address);
+                self.budgets.charge_address(address, points)
+            }
+        }
+    }
+
+    fn brand(&self, actor: &Actor) -> Uuid {
+        actor.scope.brand.0
+    }
+
+    fn may_send_any(&self, actor: &Actor) -> bool {
+        self.owners_send_any && actor.may(Operation::SendAnyDocument)
     }
 
     async fn authenticate(&self, bearer: &str, request: &Extensions) -> Result<Actor, AuthError> {

@@ -6,6 +6,7 @@
 pub mod announce;
 pub mod app;
 pub mod auth;
+pub mod budgets;
 pub mod callers;
 pub mod cli;
 pub mod clicks;

@@ -48,6 +48,8 @@ pub enum Operation {
     ReadInbox,
     /// Put events back into the inbox.
     ReplayEvents,
+    /// Send documents that are not on the operator's list, where owners are let to.
+    SendAnyDocument,
 }
 
 use Operation as O;
@@ -57,7 +59,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 22] = {
+const TABLE: [Line; 23] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -95,6 +97,7 @@ const TABLE: [Line; 22] = {
         (O::ReadAuditLog, OWNER, &[]),
         (O::ReadInbox, OWNER, &[]),
         (O::ReplayEvents, OWNER, &[]),
+        (O::SendAnyDocument, OWNER, &[]),
     ]
 };
 

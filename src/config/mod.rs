@@ -1,5 +1,6 @@
 //! The settings. The environment is read here and nowhere else; a missing or malformed setting is one line that names it.
 
+mod graphql;
 mod values;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -13,6 +14,7 @@ use crate::{
     db::DatabaseUrl,
     vault::Vault,
 };
+pub use graphql::GraphqlConfig;
 use values::{cors_origins, feed_days, jwt_claims, jwt_public_keys, jwt_secret, list, origin, trusted_proxies, vault};
 
 /// The fewest bytes of an HS256 secret (RFC 7518, section 3.2).
@@ -54,6 +56,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// `REKOMI_TRUSTED_PROXIES`, a comma list of addresses and networks; default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// What GraphQL's callers may ask for.
+    pub graphql: GraphqlConfig,
     /// `REKOMI_LOG`; default `info`, without the chatter of three libraries.
     pub log_filter: String,
     /// `REKOMI_LOG_FORMAT`; default `pretty`.
@@ -124,6 +128,7 @@ impl Config {
             stripe_webhook_secrets: list(get("STRIPE_WEBHOOK_SECRET")).map(SecretString::from).collect(),
             cors_origins: cors_origins(get("REKOMI_CORS_ORIGINS"))?,
             trusted_proxies: trusted_proxies(get("REKOMI_TRUSTED_PROXIES"))?,
+            graphql: GraphqlConfig::from_lookup(get)?,
             log_filter: or(
                 "REKOMI_LOG",
                 "info,sea_orm_migration=warn,stripe=error,rustls_platform_verifier=off",
@@ -229,6 +234,17 @@ mod tests {
             ("REKOMI_PUBLIC_URL", "example.com"),
             ("REKOMI_CORS_ORIGINS", "https://a.test, nonsense"),
             ("REKOMI_LOG_FORMAT", "xml"),
+            ("REKOMI_RATE_LIMIT", "short"),
+            ("REKOMI_RATE_LIMIT", "-1"),
+            ("REKOMI_RATE_LIMIT", "60000001"),
+            ("REKOMI_RATE_LIMIT_ADDRESS", "1.5"),
+            ("REKOMI_INTROSPECTION", "short"),
+            ("REKOMI_GRAPHIQL", "yes"),
+            ("REKOMI_QUERY_TIMEOUT", "10"),
+            ("REKOMI_QUERY_TIMEOUT", "0s"),
+            ("REKOMI_PERSISTED_DOCUMENTS", "/nowhere/short.json"),
+            ("REKOMI_PERSISTED_DOCUMENTS", "Cargo.toml"),
+            ("REKOMI_PERSISTED_DOCUMENTS_BIND_OWNERS", "short"),
         ];
         for (setting, value) in cases {
             let error = read(&[(setting, value)]).err().unwrap();

@@ -27,6 +27,7 @@ pub use reader::Reader;
 pub use url::{DatabaseUrl, make_private};
 
 const SQLITE_READERS: u32 = 4;
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The open database, as far as the handle reaches.
@@ -37,6 +38,8 @@ pub struct Db {
     reader: Reader,
     /// PostgreSQL's connections for requests.
     tenants: Option<PgPool>,
+    /// How long a request's read may take.
+    read_timeout: Duration,
 }
 
 impl Db {
@@ -51,6 +54,7 @@ impl Db {
                     writer: both.clone(),
                     reader: Reader::Everything(both),
                     tenants: Some(tenants),
+                    read_timeout: READ_TIMEOUT,
                 })
             }
         }
@@ -73,7 +77,14 @@ impl Db {
             writer,
             reader: Reader::Everything(reader),
             tenants: None,
+            read_timeout: READ_TIMEOUT,
         })
+    }
+
+    /// With another time for a request's reads. PostgreSQL ends what takes longer; on SQLite a statement that nobody waits
+    /// for any more ends with its next row.
+    pub fn with_read_timeout(self, read_timeout: Duration) -> Self {
+        Self { read_timeout, ..self }
     }
 
     /// Opens an SQLite file that nobody needs after a power cut.
@@ -84,7 +95,7 @@ impl Db {
     /// The handle of a request: on PostgreSQL it reaches this brand's rows alone. SQLite has no such wall.
     pub fn of_brand(&self, brand: BrandId) -> Self {
         let reader = match &self.tenants {
-            Some(pool) => Reader::Brand(reader::Confined::new(pool.clone(), brand)),
+            Some(pool) => Reader::Brand(reader::Confined::new(pool.clone(), brand, self.read_timeout)),
             None => self.reader.clone(),
         };
         Self { reader, ..self.clone() }

@@ -3,7 +3,7 @@
 //! **Invariant.** A confined connection is told its brand before each statement and given back after it: what the
 //! connection showed before does not matter, and nobody keeps one while he waits for anything else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use entity::id::BrandId;
@@ -33,13 +33,16 @@ pub enum Reader {
 pub struct Confined {
     pool: PgPool,
     brand: Arc<str>,
+    /// Milliseconds, for each statement outside a transaction.
+    timeout: Arc<str>,
 }
 
 impl Confined {
-    pub(super) fn new(pool: PgPool, brand: BrandId) -> Self {
+    pub(super) fn new(pool: PgPool, brand: BrandId, timeout: Duration) -> Self {
         Self {
             pool,
             brand: brand.0.to_string().into(),
+            timeout: timeout.as_millis().to_string().into(),
         }
     }
 
@@ -49,7 +52,8 @@ impl Confined {
         let mut lost = 0;
         loop {
             let mut connection = self.pool.acquire().await.map_err(not_acquired)?;
-            let told = sqlx::query("SELECT set_config('rekomi.brand', $1, false)").bind(&*self.brand);
+            let told = "SELECT set_config('rekomi.brand', $1, false), set_config('statement_timeout', $2, false)";
+            let told = sqlx::query(told).bind(&*self.brand).bind(&*self.timeout);
             match told.execute(&mut *connection).await {
                 Ok(_) => return Ok(connection),
                 Err(error) if is_lost(&error) && lost < TENANTS => {
@@ -62,7 +66,7 @@ impl Confined {
         }
     }
 
-    /// A transaction that shows the brand's rows, and no others.
+    /// A transaction that shows the brand's rows, and no others. What has begun to change something is never cut.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(self.pool.clone());
         let mut lost = 0;
@@ -79,7 +83,7 @@ impl Confined {
             }
         };
         let brand = [(&*self.brand).into()];
-        let told = "SELECT set_config('rekomi.brand', $1, true)";
+        let told = "SELECT set_config('rekomi.brand', $1, true), set_config('statement_timeout', '0', true)";
         let told = Statement::from_sql_and_values(DatabaseBackend::Postgres, told, brand);
         txn.execute_raw(told).await?;
         Ok(txn)

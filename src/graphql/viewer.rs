@@ -77,6 +77,8 @@ pub enum Permission {
     ReadInbox,
     /// Put Stripe's events back into the inbox.
     ReplayEvents,
+    /// Send documents that are not on the operator's list, where owners are let to.
+    SendAnyDocument,
 }
 
 /// What a brand pays for. Coupons and codes need `GROWTH` or a running trial.

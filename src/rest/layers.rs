@@ -9,6 +9,11 @@ use axum::{
 };
 use tokio::time::Instant;
 use tower_http::{
+    CompressionLevel,
+    compression::{
+        CompressionLayer, Predicate,
+        predicate::{NotForContentType, SizeAbove},
+    },
     cors::{AllowOrigin, CorsLayer},
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
 };
@@ -18,13 +23,18 @@ use super::origin::{self, TrustedProxies};
 use crate::clock::Clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// Longer ids of a caller are replaced.
 const MAX_ID: usize = 128;
+/// Bytes; smaller answers fit a packet as they are.
+const MIN_COMPRESSED: u64 = 1024;
 
 /// Puts the layers around all routes.
 pub fn wrap(router: Router, clock: Clock, cors_origins: &[String], proxies: TrustedProxies) -> Router {
     router
         .layer(middleware::from_fn_with_state(proxies, origin::attach))
+        .layer(compression())
         .layer(cors(cors_origins))
         .layer(middleware::from_fn(observe))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
@@ -75,6 +85,17 @@ async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
+/// gzip and br, as the caller takes them. Not of a stream of events, which has to leave as it comes, nor of what is no
+/// shorter for it. Fast rather than small: a page is compressed anew each time.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let worth_it = SizeAbove::new(MIN_COMPRESSED)
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::IMAGES);
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(worth_it)
+}
+
 /// Only the origins that the operator names may call from a browser; none by default.
 fn cors(origins: &[String]) -> CorsLayer {
     let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
@@ -89,6 +110,6 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-graphql-event-stream-token"),
         ])
-        .expose_headers([REQUEST_ID])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
         .max_age(std::time::Duration::from_secs(3600))
 }

@@ -38,9 +38,17 @@ fn never_seen(name: &str, given: &str) -> String {
     }
 }
 
-/// An answer without the text that was given, so that two can be compared.
-fn without(answer: &str, given: &str) -> String {
-    answer.replace(given, "(given)")
+/// An answer without the text that was given and its request's ids, so that two can be compared.
+fn without(mut answer: Value, given: &str) -> String {
+    let errors = ["/errors", "/payload/errors", "/payload"].into_iter().find(|at| {
+        let errors = answer.pointer(at);
+        errors.is_some_and(Value::is_array)
+    });
+    let errors = errors.and_then(|at| answer.pointer_mut(at)?.as_array_mut());
+    for error in errors.into_iter().flatten() {
+        error["extensions"]["requestId"].take();
+    }
+    answer.to_string().replace(given, "(given)")
 }
 
 async fn actors(app: &TestApp) -> Vec<Actor> {
@@ -143,7 +151,7 @@ async fn walk(app: &TestApp, sdl: &Sdl, actor: &Actor, specimen: &Specimen) -> u
                     .variables_but(&actor.world, place, given)
                     .unwrap_or_else(|| panic!("the world of {} lacks something for {}", actor.name, specimen.name()));
                 let answer = caller.ask(&query, variables).await;
-                answers.push((answer.status, without(&answer.body.to_string(), given)));
+                answers.push((answer.status, without(answer.body, given)));
             }
             assert_eq!(
                 answers[0],
@@ -269,12 +277,7 @@ async fn all_heard(app: &TestApp, token: &str, query: &str, variables: Value, gi
             match socket.next().await {
                 Heard::Message(message) if message["id"] == id && message["type"] == "complete" => break,
                 Heard::Message(message) if message["id"] == id => {}
-                Heard::Message(mut message) => {
-                    if let Some(id) = message.pointer_mut("/payload/0/extensions/requestId") {
-                        id.take();
-                    }
-                    heard.push(without(&message.to_string(), given));
-                }
+                Heard::Message(message) => heard.push(without(message, given)),
                 Heard::Closed(code) => panic!("closed with {code}"),
             }
         }

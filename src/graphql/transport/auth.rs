@@ -5,7 +5,7 @@ use axum::http::{Extensions, HeaderMap, header::AUTHORIZATION, request::Parts};
 use serde_json::{Map, Value};
 use tower_http::request_id::RequestId;
 
-use super::{AuthError, Gateway, Transport, errors::Refusal};
+use super::{AuthError, Gateway, Payer, Transport, cost, errors::Refusal};
 use crate::auth::bearer;
 
 /// The header that the outer layer sets and answers with.
@@ -26,7 +26,8 @@ pub(super) fn request_id<G>(transport: &Transport<G>, headers: &HeaderMap, exten
 }
 
 /// The caller that the `Authorization` header names. No header is nobody; one that is not good is a refusal, so that
-/// an expired token is never mistaken for a visitor. All refusals are the same: why is nobody's business.
+/// an expired token is never mistaken for a visitor. All refusals are the same: why is nobody's business. They are paid
+/// for by the address; a token is looked at all the same where that has nothing left, as it may be a neighbour's good one.
 pub(super) async fn caller<G: Gateway>(gateway: &G, parts: &Parts) -> Result<Option<G::Caller>, Refusal> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -37,11 +38,18 @@ pub(super) async fn caller<G: Gateway>(gateway: &G, parts: &Parts) -> Result<Opt
         .ok()
         .and_then(bearer::token)
         .filter(|_| values.next().is_none());
-    let token = token.ok_or_else(Refusal::unauthenticated)?;
+    let token = token.ok_or_else(|| not_good(gateway, parts))?;
     match gateway.authenticate(token, &parts.extensions).await {
         Ok(caller) => Ok(Some(caller)),
-        Err(AuthError::Unauthenticated) => Err(Refusal::unauthenticated()),
+        Err(AuthError::Unauthenticated) => Err(not_good(gateway, parts)),
         Err(AuthError::Unavailable) => Err(Refusal::unavailable()),
+    }
+}
+
+fn not_good<G: Gateway>(gateway: &G, parts: &Parts) -> Refusal {
+    match gateway.charge(Payer::Origin(&parts.extensions), cost::REFUSED) {
+        Ok(_) => Refusal::unauthenticated(),
+        Err(exhausted) => Refusal::rate_limited(exhausted),
     }
 }
 

@@ -15,7 +15,8 @@ use axum::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 
-use super::negotiate::MediaType;
+use super::{cost, negotiate::MediaType};
+use crate::budgets::{Budget, Exhausted};
 
 /// The codes of the specification that the transport itself gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) enum Code {
     BadUserInput,
     RateLimited,
     QueryTooComplex,
+    /// Not of the specification: clients of Apollo's protocol know it by this name.
+    PersistedQueryNotFound,
     Internal,
 }
 
@@ -34,6 +37,7 @@ impl Code {
             Self::BadUserInput => "BAD_USER_INPUT",
             Self::RateLimited => "RATE_LIMITED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::Internal => "INTERNAL",
         }
     }
@@ -65,6 +69,8 @@ pub(super) struct Answer {
     executed: bool,
     /// Where a subscription stands after it.
     place: Option<String>,
+    /// How its payer's budget stands, for who has one.
+    pub(super) budget: Option<Budget>,
 }
 
 impl Answer {
@@ -83,6 +89,7 @@ impl Answer {
             response,
             executed,
             place: None,
+            budget: None,
         }
     }
 
@@ -116,12 +123,22 @@ impl Answer {
             response: Response::from_errors(vec![error]),
             executed: false,
             place: None,
+            budget: None,
         }
     }
 
     /// Nothing was executed: what the specification calls a request error.
     pub(super) fn is_request_error(&self) -> bool {
         !self.executed
+    }
+
+    /// When to come again, for what was refused as too much; seconds.
+    pub(super) fn retry_after(&self) -> Option<u32> {
+        let refusal = self.response.errors.first()?.extensions.as_ref()?;
+        match refusal.get("retryAfter")? {
+            Value::Number(seconds) => seconds.as_u64()?.try_into().ok(),
+            _ => None,
+        }
     }
 
     pub(super) fn errors(&self) -> &[ServerError] {
@@ -140,10 +157,10 @@ impl Answer {
         }
         match (media, self.response.errors.first().and_then(code_of)) {
             (_, Some("INTERNAL")) => StatusCode::INTERNAL_SERVER_ERROR,
+            (_, Some("RATE_LIMITED")) => StatusCode::TOO_MANY_REQUESTS,
             (MediaType::Json, _) => StatusCode::OK,
             (_, Some("UNAUTHENTICATED")) => StatusCode::UNAUTHORIZED,
             (_, Some("FORBIDDEN")) => StatusCode::FORBIDDEN,
-            (_, Some("RATE_LIMITED")) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -181,6 +198,7 @@ fn make_fit(error: &mut ServerError, executed: bool, request_id: &str) {
         None if !ours && (!executed || starts(&BAD_INPUT)) => set_code(error, Code::BadUserInput),
         _ => hide(error, request_id),
     }
+    set_request_id(error, request_id);
 }
 
 fn hide(error: &mut ServerError, request_id: &str) {
@@ -189,7 +207,6 @@ fn hide(error: &mut ServerError, request_id: &str) {
     fit.locations = std::mem::take(&mut error.locations);
     fit.path = std::mem::take(&mut error.path);
     set_code(&mut fit, Code::Internal);
-    set_request_id(&mut fit, request_id);
     *error = fit;
 }
 
@@ -223,6 +240,8 @@ pub(super) struct Refusal {
     code: Code,
     message: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Seconds.
+    retry_after: Option<u32>,
 }
 
 impl Refusal {
@@ -232,6 +251,7 @@ impl Refusal {
             code: Code::BadUserInput,
             message: message.into(),
             headers: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -251,6 +271,14 @@ impl Refusal {
         }
     }
 
+    pub(super) fn rate_limited(exhausted: Exhausted) -> Self {
+        Self {
+            code: Code::RateLimited,
+            retry_after: Some(exhausted.retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, cost::words(exhausted))
+        }
+    }
+
     pub(super) fn unavailable() -> Self {
         Self {
             code: Code::Internal,
@@ -264,14 +292,17 @@ impl Refusal {
     }
 
     pub(super) fn into_http(self, media: MediaType, request_id: &str) -> HttpResponse {
-        let mut extensions = json!({ "code": self.code.as_str() });
-        if self.code == Code::Internal {
-            extensions["requestId"] = request_id.into();
+        let mut extensions = json!({ "code": self.code.as_str(), "requestId": request_id });
+        if let Some(seconds) = self.retry_after {
+            extensions["retryAfter"] = seconds.into();
         }
         let body = json!({"errors": [{"message": self.message, "extensions": extensions}]});
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, media.header());
         response.headers_mut().extend(self.headers);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }

@@ -10,7 +10,7 @@ use async_graphql_axum::GraphQLResponse;
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request, State},
-    http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
@@ -18,12 +18,13 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use super::{
-    Gateway, Transport, auth,
+    Gateway, Payer, Transport, auth,
     errors::{Answer, Refusal},
     event_stream, events, execute, ide,
     negotiate::{self, EventStream, MediaType},
     request::{Operation, Params},
 };
+use crate::budgets::Budget;
 
 const NO_SUBSCRIPTIONS: &str = "a subscription needs an event stream (accept: text/event-stream) or a WebSocket: \
     connect to /graphql/ws with the sub-protocol graphql-transport-ws";
@@ -41,19 +42,19 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
         let caller = auth::caller(&transport.gateway, &parts).await;
         let caller = caller.map_err(|refusal| unread(refusal, &parts))?;
         let body = read_body(&transport, Request::from_parts(parts.clone(), body)).await?;
-        let operation = Operation::parse(Params::from_body(&body)?);
+        let payer = Payer::of(caller.as_ref(), &parts.extensions);
+        let operation = transport.operation(Params::from_body(&body)?, caller.as_ref());
         if is_streamed(&parts, &operation) {
             return stream(&transport, &parts, operation, caller, id);
         }
-        match operation {
-            Err(error) => Ok(Reply::Answer(Answer::refused(error, id))),
+        let answer = match operation {
+            Err(error) => execute::refuse(&transport, error, payer, id),
             Ok(operation) if operation.kind == OperationType::Subscription => {
-                Err(Refusal::new(StatusCode::BAD_REQUEST, NO_SUBSCRIPTIONS))
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, NO_SUBSCRIPTIONS));
             }
-            Ok(operation) => Ok(Reply::Answer(
-                execute::run(&transport, operation, caller.as_ref(), id).await,
-            )),
-        }
+            Ok(operation) => execute::run(&transport, operation, payer, id).await,
+        };
+        Ok(Reply::Answer(answer))
     })
     .await
 }
@@ -107,7 +108,8 @@ pub(super) async fn get<G: Gateway>(State(transport): State<Transport<G>>, reque
     respond(&transport, &parts, async |id| {
         let caller = auth::caller(&transport.gateway, &parts).await?;
         let params = params?.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "the parameter query is missing"))?;
-        let operation = Operation::parse(params);
+        let payer = Payer::of(caller.as_ref(), &parts.extensions);
+        let operation = transport.operation(params, caller.as_ref());
         let refuse = |message| {
             let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
             Err(refusal.with(header::ALLOW, "POST"))
@@ -118,13 +120,12 @@ pub(super) async fn get<G: Gateway>(State(transport): State<Transport<G>>, reque
         if is_streamed(&parts, &operation) {
             return stream(&transport, &parts, operation, caller, id);
         }
-        match operation {
-            Err(error) => Ok(Reply::Answer(Answer::refused(error, id))),
-            Ok(operation) if operation.kind == OperationType::Subscription => refuse(NO_SUBSCRIPTIONS),
-            Ok(operation) => Ok(Reply::Answer(
-                execute::run(&transport, operation, caller.as_ref(), id).await,
-            )),
-        }
+        let answer = match operation {
+            Err(error) => execute::refuse(&transport, error, payer, id),
+            Ok(operation) if operation.kind == OperationType::Subscription => return refuse(NO_SUBSCRIPTIONS),
+            Ok(operation) => execute::run(&transport, operation, payer, id).await,
+        };
+        Ok(Reply::Answer(answer))
     })
     .await
 }
@@ -176,6 +177,7 @@ async fn respond<G: Gateway>(
 /// status, and always writes `data`.
 fn write(answer: Answer, media: MediaType) -> Response {
     let status = answer.status(media);
+    let (budget, retry_after) = (answer.budget, answer.retry_after());
     let without_data = answer
         .is_request_error()
         .then(|| serde_json::to_vec(&answer).unwrap_or_default());
@@ -184,7 +186,14 @@ fn write(answer: Answer, media: MediaType) -> Response {
         *response.body_mut() = Body::from(body);
     }
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, media.header());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media.header());
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(budget) = budget {
+        show_budget(headers, budget);
+    }
     response
 }
 
@@ -194,6 +203,24 @@ pub(super) fn refuse(answer: Answer, media: MediaType) -> Response {
     let mut response = write(answer, media);
     *response.status_mut() = status;
     response
+}
+
+/// As the IETF's draft on rate limit headers has it.
+fn show_budget(headers: &mut HeaderMap, budget: Budget) {
+    let Budget {
+        limit,
+        remaining,
+        reset_after,
+    } = budget;
+    let fields = [
+        ("ratelimit-policy", format!("\"points\";q={limit};w=60")),
+        ("ratelimit", format!("\"points\";r={remaining};t={reset_after}")),
+    ];
+    for (name, field) in fields {
+        if let Ok(value) = HeaderValue::from_str(&field) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
 }
 
 /// The body, within its limits of size and time.

@@ -26,17 +26,33 @@ fn length(field: &str) -> u64 {
     }
 }
 
-/// Whether all operations together stay within [`MAX_ENTRIES`]. The document's nesting must be bounded already.
-pub(super) fn is_bounded(document: &ExecutableDocument) -> bool {
+/// What all operations together ask for. The document's nesting must be bounded already.
+pub(super) fn entries(document: &ExecutableDocument) -> u64 {
     let mut counter = Counter {
         document,
         fragments: HashMap::new(),
     };
     let operations = document.operations.iter();
-    let total = operations.fold(0_u64, |total, (_, operation)| {
+    operations.fold(0_u64, |total, (_, operation)| {
         total.saturating_add(counter.about_the_schema(&operation.node.selection_set.node))
-    });
-    total <= MAX_ENTRIES
+    })
+}
+
+/// Whether the document asks anything of the schema itself, anywhere. `__typename` does not.
+pub(super) fn is_asked(document: &ExecutableDocument) -> bool {
+    let operations = document.operations.iter().map(|(_, it)| &it.node.selection_set.node);
+    let fragments = document.fragments.values().map(|it| &it.node.selection_set.node);
+    operations.chain(fragments).any(asks)
+}
+
+fn asks(set: &SelectionSet) -> bool {
+    set.items.iter().any(|selection| match &selection.node {
+        Selection::Field(field) => {
+            matches!(field.node.name.node.as_str(), "__schema" | "__type") || asks(&field.node.selection_set.node)
+        }
+        Selection::InlineFragment(fragment) => asks(&fragment.node.selection_set.node),
+        Selection::FragmentSpread(_) => false,
+    })
 }
 
 struct Counter<'a> {
@@ -91,7 +107,7 @@ mod tests {
     use super::*;
 
     fn bounded(document: &str) -> bool {
-        is_bounded(&parse_query(document).unwrap())
+        entries(&parse_query(document).unwrap()) <= MAX_ENTRIES
     }
 
     /// What GraphiQL and code generators ask for.

@@ -11,6 +11,8 @@
 //! - Nothing is read or kept without a bound, and nothing waits for a client without a time-out.
 
 mod auth;
+mod cost;
+pub mod documents;
 mod errors;
 mod event_stream;
 mod events;
@@ -30,12 +32,13 @@ mod single;
 mod stay;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod wire;
 mod ws;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use async_graphql::Request;
+use async_graphql::{Request, ServerError};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -44,10 +47,18 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
-use crate::clock::Clock;
+pub use cost::Measure;
+use documents::{Documents, Reader};
 pub use place::Place;
+use request::{Operation, Params};
 use reservations::Reservations;
+
+use crate::{
+    budgets::{Budget, Exhausted},
+    clock::Clock,
+};
 
 /// What the transport needs from the application.
 pub trait Gateway: Clone + Send + Sync + 'static {
@@ -57,7 +68,27 @@ pub trait Gateway: Clone + Send + Sync + 'static {
     /// Who is calling, once a token was found good.
     type Caller: Send + Sync + 'static;
 
+    /// Runs what the measurer found in order.
     fn executor(&self) -> &Self::Executor;
+
+    /// The same schema with its limits and [`Measure`].
+    fn measurer(&self) -> &Self::Executor;
+
+    /// Takes points out of a budget; `None` is one without a limit.
+    ///
+    /// # Errors
+    /// There are too few left; none is taken.
+    fn charge(&self, _payer: Payer<'_, Self::Caller>, _points: u64) -> Result<Option<Budget>, Exhausted> {
+        Ok(None)
+    }
+
+    /// With whom the caller shares the documents that clients named: its brand.
+    fn brand(&self, caller: &Self::Caller) -> Uuid;
+
+    /// Whether the caller may send documents that are not on the operator's list.
+    fn may_send_any(&self, _caller: &Self::Caller) -> bool {
+        false
+    }
 
     /// Looks up a token; `bearer` comes without the word `Bearer`. What the layers around the routes know of the
     /// request, or of the socket's handshake, is in its extensions.
@@ -94,6 +125,34 @@ pub trait Gateway: Clone + Send + Sync + 'static {
     fn subscription_ended(&self) {}
 }
 
+/// Out of whose budget something is paid.
+pub enum Payer<'a, C> {
+    Caller(&'a C),
+    /// Nobody who showed a good token: the request's extensions tell where it came from.
+    Origin(&'a Extensions),
+}
+
+impl<C> Clone for Payer<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Payer<'_, C> {}
+
+impl<'a, C> Payer<'a, C> {
+    fn of(caller: Option<&'a C>, request: &'a Extensions) -> Self {
+        caller.map_or(Self::Origin(request), Self::Caller)
+    }
+
+    fn caller(self) -> Option<&'a C> {
+        match self {
+            Self::Caller(caller) => Some(caller),
+            Self::Origin(_) => None,
+        }
+    }
+}
+
 /// Why a token did not open the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthError {
@@ -114,6 +173,12 @@ pub struct TransportSettings {
     pub tasks: TaskTracker,
     /// Serves the IDE at `GET /graphql` in a browser.
     pub ide: bool,
+    /// Answers questions about the schema.
+    pub introspection: bool,
+    /// Documents that clients name instead of sending them.
+    pub documents: Arc<Documents>,
+    /// How long a query may run; a mutation is never cut.
+    pub query_timeout: Duration,
     /// Largest POST body; more is 413.
     pub max_body_bytes: usize,
     /// How long a body may take to arrive; longer is 408.
@@ -140,6 +205,9 @@ impl TransportSettings {
             shutdown,
             tasks: TaskTracker::new(),
             ide: true,
+            introspection: true,
+            documents: Arc::default(),
+            query_timeout: Duration::from_secs(10),
             max_body_bytes: 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             max_message_bytes: 256 * 1024,
@@ -158,6 +226,22 @@ struct Transport<G> {
     gateway: G,
     settings: Arc<TransportSettings>,
     reservations: Reservations,
+}
+
+impl<G: Gateway> Transport<G> {
+    /// From a request's parameters to its operation. What is wrong is a GraphQL error, to be answered as one.
+    fn operation(&self, params: Params, caller: Option<&G::Caller>) -> Result<Operation, ServerError> {
+        let documents = &self.settings.documents;
+        let reader = Reader {
+            shelf: caller.map(|caller| self.gateway.brand(caller)),
+            may_send_any: caller.is_some_and(|caller| self.gateway.may_send_any(caller)),
+        };
+        let named = params.document.clone();
+        let text = documents.find(&named, reader)?;
+        let operation = Operation::parse(&text, params, self.settings.introspection)?;
+        documents.keep(&named, reader);
+        Ok(operation)
+    }
 }
 
 /// The routes. CORS, compression and the request id header are layers of the application around them.

@@ -11,14 +11,18 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value as Json};
 
 use super::{
+    documents::Named,
     errors::{self, Code, Refusal},
-    expansion, introspection,
+    expansion, introspection, tokens,
 };
+
+/// Items of any list in the variables: more are never asked for.
+const MAX_ITEMS: usize = 1_000;
 
 /// The parameters of a request, well-formed; whether the document is, is not looked at yet.
 #[derive(Debug)]
 pub(super) struct Params {
-    query: String,
+    pub(super) document: Named,
     operation_name: Option<String>,
     variables: Option<Json>,
     extensions: Option<Json>,
@@ -37,13 +41,13 @@ impl Params {
         }
     }
 
-    /// From a query string, where `variables` and `extensions` are JSON. `None` where there is no `query` at all.
+    /// From a query string, where `variables` and `extensions` are JSON. `None` where nothing is asked.
     pub(super) fn from_query_string(query_string: &str) -> Result<Option<Self>, Refusal> {
         let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, message);
         let mut map = Map::new();
         for (name, value) in url::form_urlencoded::parse(query_string.as_bytes()) {
             let value = match &*name {
-                "query" | "operationName" => Json::String(value.into_owned()),
+                "query" | "operationName" | "documentId" => Json::String(value.into_owned()),
                 "variables" | "extensions" if value.is_empty() => Json::Null,
                 "variables" | "extensions" => {
                     serde_json::from_str(&value).map_err(|error| bad(format!("{name} is not JSON: {error}")))?
@@ -54,7 +58,10 @@ impl Params {
                 return Err(bad(format!("{name} is given twice")));
             }
         }
-        if !map.contains_key("query") {
+        if !["query", "documentId", "extensions"]
+            .iter()
+            .any(|name| map.contains_key(*name))
+        {
             return Ok(None);
         }
         Self::from_map(map).map(Some).map_err(bad)
@@ -62,26 +69,37 @@ impl Params {
 
     /// From a JSON object; the error says what is wrong with it.
     pub(super) fn from_map(mut map: Map<String, Json>) -> Result<Self, String> {
-        let query = match map.remove("query") {
-            Some(Json::String(query)) => query,
-            Some(_) => return Err("query is not a string".to_owned()),
-            None => return Err("query is missing".to_owned()),
+        let mut text = |name: &str| match map.remove(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::String(text)) => Ok(Some(text)),
+            Some(_) => Err(format!("{name} is not a string")),
         };
-        let operation_name = match map.remove("operationName") {
-            None | Some(Json::Null) => None,
-            Some(Json::String(name)) => Some(name),
-            Some(_) => return Err("operationName is not a string".to_owned()),
-        };
+        let (query, document_id, operation_name) = (text("query")?, text("documentId")?, text("operationName")?);
         let mut object = |name: &str| match map.remove(name) {
             None | Some(Json::Null) => Ok(None),
             Some(value @ Json::Object(_)) => Ok(Some(value)),
             Some(_) => Err(format!("{name} is not an object")),
         };
+        let (variables, extensions) = (object("variables")?, object("extensions")?);
+        let hash = extensions.as_ref().and_then(|it| it.get("persistedQuery"));
+        let hash = hash.filter(|it| !it.is_null()).map(persisted_hash).transpose()?;
+        let document = match (query, document_id, hash) {
+            (Some(text), None, None) => Named::Text(text),
+            (Some(text), None, Some(hash)) => Named::Both { text, hash },
+            (None, None, Some(name)) | (None, Some(name), None) => Named::Name(name),
+            (None, None, None) => return Err("query is missing".to_owned()),
+            (_, Some(_), _) => return Err("documentId stands alone, without query or persistedQuery".to_owned()),
+        };
+        if let Some(list) = variables.as_ref().and_then(long_list) {
+            return Err(format!(
+                "variables has a list of {list} items: at most {MAX_ITEMS} are taken"
+            ));
+        }
         Ok(Self {
-            query,
+            document,
             operation_name,
-            variables: object("variables")?,
-            extensions: object("extensions")?,
+            variables,
+            extensions,
         })
     }
 }
@@ -94,18 +112,44 @@ impl Params {
     }
 }
 
+/// The hash of Apollo's protocol of automatic persisted queries, in lower case.
+fn persisted_hash(persisted: &Json) -> Result<String, String> {
+    let hash = persisted["sha256Hash"].as_str().map(str::to_ascii_lowercase);
+    hash.filter(|hash| persisted["version"] == 1 && hash.len() == 64 && hash.bytes().all(|it| it.is_ascii_hexdigit()))
+        .ok_or_else(|| "extensions.persistedQuery has the version 1 and a sha256Hash of 64 hex digits".to_owned())
+}
+
+/// How long the first list is that is too long, at any depth; JSON of more than 128 levels is not read.
+fn long_list(value: &Json) -> Option<usize> {
+    match value {
+        Json::Array(items) if items.len() > MAX_ITEMS => Some(items.len()),
+        Json::Array(items) => items.iter().find_map(long_list),
+        Json::Object(map) => map.values().find_map(long_list),
+        _ => None,
+    }
+}
+
 /// A request whose document has been parsed.
 pub(super) struct Operation {
     pub(super) request: Request,
     /// What it does. Where the document has several operations and none is chosen it is taken for a query: execution
     /// refuses it before anything runs.
     pub(super) kind: OperationType,
+    /// Entries of answers about the schema that it asks for, as estimated.
+    pub(super) entries: u64,
+    /// Whether the answer says what it cost.
+    pub(super) wants_cost: bool,
 }
 
 impl Operation {
-    /// Parses the document. What is wrong with it is a GraphQL error, to be answered as one.
-    pub(super) fn parse(params: Params) -> Result<Self, ServerError> {
-        let mut request = Request::new(params.query);
+    /// Parses the document that was meant. What is wrong with it is a GraphQL error, to be answered as one.
+    pub(super) fn parse(document: &str, params: Params, introspection: bool) -> Result<Self, ServerError> {
+        let too_complex = |message| errors::error(message, Code::QueryTooComplex);
+        if let Some(excess) = tokens::excess(document) {
+            return Err(too_complex(excess));
+        }
+        let wants_cost = params.extensions.as_ref().is_some_and(|it| it["cost"] == true);
+        let mut request = Request::new(document);
         request.operation_name = params.operation_name;
         if let Some(variables) = params.variables {
             request.variables = Variables::from_json(variables);
@@ -120,13 +164,18 @@ impl Operation {
         let document = request.parsed_query().map_err(shorten)?;
         if !expansion::is_bounded(document) {
             let limit = expansion::MAX_SELECTIONS;
-            let message = format!("the document selects more than {limit} fields");
-            return Err(errors::error(message, Code::QueryTooComplex));
+            return Err(too_complex(format!("the document selects more than {limit} fields")));
         }
-        if !introspection::is_bounded(document) {
+        if !introspection && introspection::is_asked(document) {
+            let message = "introspection is switched off on this server";
+            return Err(errors::error(message, Code::BadUserInput));
+        }
+        let entries = introspection::entries(document);
+        if entries > introspection::MAX_ENTRIES {
             let limit = introspection::MAX_ENTRIES;
-            let message = format!("the document asks the schema for more than {limit} entries");
-            return Err(errors::error(message, Code::QueryTooComplex));
+            return Err(too_complex(format!(
+                "the document asks the schema for more than {limit} entries"
+            )));
         }
         let operation = chosen_of(&document.operations, chosen.as_deref());
         let kind = operation.map_or(OperationType::Query, |operation| operation.ty);
@@ -137,7 +186,12 @@ impl Operation {
             let message = "a subscription selects one field at its root, not by a fragment";
             return Err(errors::error(message, Code::BadUserInput));
         }
-        Ok(Self { request, kind })
+        Ok(Self {
+            request,
+            kind,
+            entries,
+            wants_cost,
+        })
     }
 }
 
@@ -173,14 +227,13 @@ mod tests {
     use super::*;
 
     fn kind_of(query: &str, name: Option<&str>) -> OperationType {
-        Operation::parse(Params {
-            query: query.to_owned(),
+        let params = Params {
+            document: Named::Text(query.to_owned()),
             operation_name: name.map(str::to_owned),
             variables: None,
             extensions: None,
-        })
-        .unwrap()
-        .kind
+        };
+        Operation::parse(query, params, true).unwrap().kind
     }
 
     #[test]
@@ -195,8 +248,8 @@ mod tests {
 
     #[test]
     fn a_syntax_error_does_not_repeat_the_document() {
-        let map = Map::from_iter([("query".to_owned(), Json::from("{ a(b: ) }"))]);
-        let error = Operation::parse(Params::from_map(map).unwrap()).err();
+        let (query, map) = ("{ a(b: ) }", Map::from_iter([("query".to_owned(), Json::from("x"))]));
+        let error = Operation::parse(query, Params::from_map(map).unwrap(), true).err();
         let error = error.unwrap();
         assert_eq!(error.message, "syntax error: expected value");
         assert_eq!(error.locations[0].column, 8);
@@ -207,7 +260,7 @@ mod tests {
         let params = Params::from_query_string("operationName=A&query=%7Ba%7D&variables=&x=1");
         let params = params.unwrap().unwrap();
         assert_eq!(params.operation_name.as_deref(), Some("A"));
-        assert_eq!(params.query, "{a}");
+        assert_eq!(params.document, Named::Text("{a}".to_owned()));
         assert!(params.variables.is_none());
         assert!(Params::from_query_string("query=a&query=b").is_err());
         assert!(Params::from_query_string("query=a&variables=1").is_err());

@@ -18,7 +18,7 @@ use super::{
     errors::Answer,
     place::Place,
     protocol::{ClientMessage, Close, ServerMessage},
-    request::{Operation, Params},
+    request::Params,
     running::{NotBegun, Running},
     stay::Stay,
     wire::{End, Wire},
@@ -128,7 +128,7 @@ impl<G: Gateway> Session<G> {
         let Phase::Open(stay) = &self.phase else {
             return Err(Close::UNAUTHORIZED.into());
         };
-        let operation = Operation::parse(params);
+        let operation = self.transport.operation(params, Some(&**stay.caller()));
         match self
             .running
             .begin(id.clone(), operation, stay.caller(), Place::default())

@@ -19,7 +19,7 @@ use super::{
     event_stream::{Command, EventStream},
     events, http,
     negotiate::{self, MediaType},
-    request::{Operation, Params},
+    request::Params,
     reservations::{NotOpened, NotReserved},
     running::NotBegun,
 };
@@ -87,7 +87,7 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
         let body = http::read_body(&transport, Request::from_parts(parts.clone(), body)).await?;
         let params = Params::from_body(&body)?;
         let operation_id = params.operation_id().ok_or_else(no_operation)?.to_owned();
-        let operation = match Operation::parse(params) {
+        let operation = match transport.operation(params, Some(&caller)) {
             Ok(operation) => Box::new(operation),
             Err(error) => return Ok(http::refuse(Answer::refused(error, id), media)),
         };

@@ -18,6 +18,7 @@ pub mod listening;
 pub mod mortal;
 pub mod operations;
 pub mod postgres;
+pub mod reply;
 pub mod rng;
 pub mod routes;
 pub mod script;

@@ -65,6 +65,16 @@ impl Sdl {
         found.unwrap_or_else(|| panic!("the schema has no {root}.{name}"))
     }
 
+    /// Every field that gives a connection, with the type it is of.
+    pub fn connections(&self) -> Vec<(String, String)> {
+        let fields = self.0.keys().flat_map(|parent| {
+            let lists = self.fields(parent).into_iter();
+            let lists = lists.filter(|field| named(&field.ty.node).ends_with("Connection"));
+            lists.map(|field| (parent.clone(), field.name.node.to_string()))
+        });
+        fields.collect()
+    }
+
     /// Every place in the arguments of an operation, inputs included.
     pub fn arguments(&self, root: &str, name: &str) -> Vec<ArgumentPath> {
         let mut paths = Vec::new();

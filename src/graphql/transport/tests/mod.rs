@@ -16,14 +16,18 @@ use std::{
     time::Duration,
 };
 
-use async_graphql::{Context, Error, ErrorExtensions, Object, Request, Result, Schema, Subscription};
+use async_graphql::{Context, Error, ErrorExtensions, Object, Request, Result, Schema, Subscription, ValidationMode};
 use axum::http::Extensions;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{AuthError, Gateway, Place, TransportSettings, router};
-use crate::clock::Clock;
+use super::{AuthError, Gateway, Measure, Payer, Place, TransportSettings, router};
+use crate::{
+    budgets::{Budget, Exhausted},
+    clock::Clock,
+};
 
 pub(super) struct Query;
 
@@ -65,6 +69,10 @@ impl Query {
 
     async fn nested(&self) -> Self {
         Self
+    }
+
+    async fn waits(&self) -> bool {
+        std::future::pending().await
     }
 }
 
@@ -143,6 +151,8 @@ pub(super) struct Tally {
     subscriptions: AtomicI64,
     mutations: AtomicI64,
     flooded: AtomicI64,
+    /// Points that callers and visitors have paid.
+    paid: AtomicI64,
 }
 
 type TestSchema = Schema<Query, Mutation, Subscriptions>;
@@ -151,6 +161,9 @@ type TestSchema = Schema<Query, Mutation, Subscriptions>;
 #[derive(Clone)]
 pub(super) struct TestGateway {
     schema: TestSchema,
+    measuring: TestSchema,
+    /// Points in all; `None` is no limit.
+    limit: Option<u32>,
     clock: Clock,
     tally: Arc<Tally>,
     revoke: CancellationToken,
@@ -167,6 +180,30 @@ impl Gateway for TestGateway {
 
     fn executor(&self) -> &TestSchema {
         &self.schema
+    }
+
+    fn measurer(&self) -> &TestSchema {
+        &self.measuring
+    }
+
+    fn charge(&self, _payer: Payer<'_, Caller>, points: u64) -> Result<Option<Budget>, Exhausted> {
+        let Some(limit) = self.limit else {
+            return Ok(None);
+        };
+        let points = i64::try_from(points).unwrap();
+        let paid = self.tally.paid.load(Ordering::SeqCst) + points;
+        let remaining = u32::try_from(i64::from(limit) - paid).map_err(|_| Exhausted { retry_after: 7 })?;
+        self.tally.paid.store(paid, Ordering::SeqCst);
+        let reset_after = 60;
+        Ok(Some(Budget {
+            limit,
+            remaining,
+            reset_after,
+        }))
+    }
+
+    fn brand(&self, _caller: &Caller) -> Uuid {
+        Uuid::nil()
     }
 
     async fn authenticate(&self, bearer: &str, _request: &Extensions) -> Result<Caller, AuthError> {
@@ -226,14 +263,18 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) fn new() -> Self {
         let clock = Clock::manual(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
-        let schema = Schema::build(Query, Mutation, Subscriptions)
+        let build = || Schema::build(Query, Mutation, Subscriptions);
+        let measuring = build()
             .limit_depth(5)
             .limit_complexity(20)
             .limit_aliases(3)
-            .finish();
+            .limit_directives(2)
+            .extension(Measure);
         Self {
             gateway: TestGateway {
-                schema,
+                schema: build().validation_mode(ValidationMode::Fast).finish(),
+                measuring: measuring.finish(),
+                limit: None,
                 clock: clock.clone(),
                 tally: Arc::default(),
                 revoke: CancellationToken::new(),

@@ -66,8 +66,20 @@ async fn a_body_of_the_wrong_shape_is_400_with_words() {
     ] {
         let reply = send(&fixture, post(body)).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
-        let expected = json!({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT"}}]});
-        assert_eq!(reply.json(), expected);
+        let mut answer = reply.json();
+        assert_eq!(
+            answer["errors"][0]["extensions"]["requestId"]
+                .take()
+                .as_str()
+                .unwrap()
+                .len(),
+            32
+        );
+        let extensions = json!({"code": "BAD_USER_INPUT", "requestId": null});
+        assert_eq!(
+            answer,
+            json!({"errors": [{"message": message, "extensions": extensions}]})
+        );
     }
 }
 
@@ -85,6 +97,44 @@ async fn the_body_limit_is_exact() {
     let never = Body::from_stream(stream::pending::<Result<String, std::convert::Infallible>>());
     let reply = send(&fixture, post(never)).await;
     assert_eq!(reply.status, StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_ended() {
+    let mut fixture = Fixture::new();
+    fixture.settings.query_timeout = Duration::from_millis(20);
+    let reply = send(&fixture, query("{ waits }")).await;
+    assert_eq!(reply.code(), "QUERY_TOO_COMPLEX");
+    assert_eq!(reply.json().get("data"), None);
+    // A mutation has no such end: it takes 50 ms here.
+    let reply = send(&fixture, query("mutation { count }")).await;
+    assert_eq!(reply.json(), json!({"data": {"count": 1}}));
+    let mut socket = fixture.open("olivia").await;
+    socket.subscribe("1", "{ waits }").await;
+    let message = socket.receive().await;
+    assert_eq!(message["type"], "error");
+    assert_eq!(message["payload"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+}
+
+#[tokio::test]
+async fn what_a_budget_does_not_hold_is_not_run() {
+    let mut fixture = Fixture::new();
+    fixture.gateway.limit = Some(3);
+    let reply = send(&fixture, query("{ hello nested { hello } }")).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    for document in ["mutation { count }", "{ nothing }", "{"] {
+        let reply = send(&fixture, query(document)).await;
+        assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "{document}");
+        assert_eq!(reply.code(), "RATE_LIMITED", "{document}");
+    }
+    assert_eq!(fixture.tally().mutations.load(Ordering::SeqCst), 0);
+    let mut request = query("{ hello }");
+    set(&mut request, header::AUTHORIZATION, "Bearer mallory");
+    let reply = send(&fixture, request).await;
+    assert_eq!(
+        (reply.status, reply.header(header::RETRY_AFTER)),
+        (StatusCode::TOO_MANY_REQUESTS, "7")
+    );
 }
 
 #[tokio::test]
