@@ -15,6 +15,7 @@ mod m0012_backfill;
 mod m0013_inbox_view;
 mod m0014_code_lives;
 mod m0015_attribution;
+mod m0018_hour_totals;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_inbox_view::Migration),
             Box::new(m0014_code_lives::Migration),
             Box::new(m0015_attribution::Migration),
+            Box::new(m0018_hour_totals::Migration),
         ]
     }
 }

@@ -32,7 +32,7 @@ impl CodeRedemptionStats {
     }
 }
 
-fn int(count: i64) -> i32 {
+pub(super) fn int(count: i64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
