@@ -38,6 +38,7 @@ pub struct Model {
     pub attribution_method: AttributionMethod,
     #[sea_orm(primary_key, auto_increment = false)]
     pub currency: String,
+    #[sea_orm(primary_key, auto_increment = false)]
     pub brand_id: BrandId,
     /// Renewals included.
     pub conversions: i64,

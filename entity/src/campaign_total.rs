@@ -21,6 +21,7 @@ pub struct Model {
     pub attribution_method: AttributionMethod,
     #[sea_orm(primary_key, auto_increment = false)]
     pub currency: String,
+    #[sea_orm(primary_key, auto_increment = false)]
     pub brand_id: BrandId,
     pub conversions: i64,
     pub renewals: i64,

@@ -22,7 +22,7 @@ CREATE TABLE affiliate_total (
   revenue BIGINT NOT NULL,
   refunded BIGINT NOT NULL,
   commission BIGINT NOT NULL,
-  PRIMARY KEY (affiliate_id, livemode, hour, campaign_id, code_id, attribution_method, currency)
+  PRIMARY KEY (brand_id, livemode, affiliate_id, hour, campaign_id, code_id, attribution_method, currency)
 ) STRICT_TABLE;
 
 CREATE INDEX affiliate_total_of_brand ON affiliate_total (brand_id, livemode, hour);
@@ -42,7 +42,7 @@ CREATE TABLE campaign_total (
   revenue BIGINT NOT NULL,
   refunded BIGINT NOT NULL,
   commission BIGINT NOT NULL,
-  PRIMARY KEY (campaign_id, livemode, hour, attribution_method, currency)
+  PRIMARY KEY (brand_id, livemode, campaign_id, hour, attribution_method, currency)
 ) STRICT_TABLE;
 
 CREATE INDEX campaign_total_of_brand ON campaign_total (brand_id, livemode, hour);

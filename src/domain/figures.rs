@@ -70,9 +70,10 @@ struct OfPeriod {
     sums: Sums,
 }
 
+/// Nobody's where an edge is empty.
 #[derive(FromQueryResult)]
 struct OfSubject {
-    part: Uuid,
+    part: Option<Uuid>,
     #[sea_orm(nested)]
     sums: Sums,
 }
@@ -222,7 +223,9 @@ pub async fn of_subjects(
         .all(db)
         .await?
     {
-        figures.entry(row.part).or_default().add(row.sums);
+        if let Some(subject) = row.part {
+            figures.entry(subject).or_default().add(row.sums);
+        }
     }
     Ok(figures)
 }

@@ -121,7 +121,7 @@ impl Totals {
             .map(|(place, sums)| of_campaign(feed, place, sums));
         {
             use campaign_total::Column::*;
-            let key = [CampaignId, Livemode, Hour, AttributionMethod, Currency];
+            let key = [BrandId, Livemode, CampaignId, Hour, AttributionMethod, Currency];
             let sums = [
                 Conversions,
                 Renewals,
@@ -137,8 +137,9 @@ impl Totals {
         {
             use affiliate_total::Column::*;
             let key = [
-                AffiliateId,
+                BrandId,
                 Livemode,
+                AffiliateId,
                 Hour,
                 CampaignId,
                 CodeId,

@@ -60,7 +60,11 @@ both! {
             ("campaign_total", "commission"),
             ("affiliate_balance", "amount"),
         ] {
-            let of_all = if table == "affiliate_balance" { "" } else { " WHERE hour = -1" };
+            let of_all = match column {
+                "amount" => "",
+                "redemptions" => " WHERE hour = -1 AND currency = 'XXX'",
+                _ => " WHERE hour = -1 AND currency <> 'XXX'",
+            };
             tamper(app, &format!("UPDATE {table} SET {column} = {column} + 1{of_all}")).await;
             let found = only(app).await;
             assert_eq!(found["what"], table);
