@@ -75,7 +75,6 @@ impl FigureQueries {
         guard = "May(Operation::ReadLeaderboards)",
         complexity = "COST + rows(first) * child_complexity"
     )]
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn top_affiliates(
         &self,
         ctx: &Context<'_>,
@@ -97,7 +96,6 @@ impl FigureQueries {
         guard = "May(Operation::ReadLeaderboards)",
         complexity = "COST + rows(first) * child_complexity"
     )]
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn top_codes(
         &self,
         ctx: &Context<'_>,
@@ -118,7 +116,6 @@ impl FigureQueries {
         guard = "May(Operation::ReadLeaderboards)",
         complexity = "COST + rows(first) * child_complexity"
     )]
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn top_campaigns(
         &self,
         ctx: &Context<'_>,

@@ -45,8 +45,8 @@ pub async fn log(url: &str) {
 /// Conversions, renewals, redemptions, refunded redemptions, revenue, refunds, commission.
 type Sums = [i64; 7];
 
-/// Campaign, affiliate, code, method, hour and currency.
-type Place = (Uuid, Uuid, Uuid, AttributionMethod, i64, String);
+/// Campaign and mode, affiliate, code, method, hour and currency.
+type Place = ((Uuid, bool), Uuid, Uuid, AttributionMethod, i64, String);
 
 /// The totals by affiliate and code, and those by campaign, which are their sums.
 async fn totals(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
@@ -56,7 +56,7 @@ async fn totals(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
         let code = winning_code(row).map_or(Uuid::nil(), |code| code.0);
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
             let place = |currency: &str| {
-                let (campaign, affiliate) = (row.campaign_id.0, row.affiliate_id.0);
+                let (campaign, affiliate) = ((row.campaign_id.0, row.livemode), row.affiliate_id.0);
                 (
                     campaign,
                     affiliate,
@@ -99,7 +99,8 @@ async fn totals(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
     let totals: BTreeMap<Place, Sums> = rows
         .map(|row| {
             let sums = sums!(row);
-            let (campaign, affiliate, code) = (row.campaign_id.0, row.affiliate_id.0, row.code_id.0);
+            let campaign = (row.campaign_id.0, row.livemode);
+            let (affiliate, code) = (row.affiliate_id.0, row.code_id.0);
             (
                 (
                     campaign,
@@ -120,7 +121,12 @@ async fn totals(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
         .map(|row| {
             let sums = sums!(row);
             (
-                (row.campaign_id.0, row.attribution_method, row.hour, row.currency),
+                (
+                    (row.campaign_id.0, row.livemode),
+                    row.attribution_method,
+                    row.hour,
+                    row.currency,
+                ),
                 sums,
             )
         })
@@ -142,7 +148,14 @@ async fn used(db: &impl ConnectionTrait, counted: &mut BTreeMap<Place, Sums>) {
         let (campaign, affiliate) = sellers[&row.code_id];
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
             let method = AttributionMethod::Coupon;
-            let place = (campaign, affiliate, row.code_id.0, method, bucket, "XXX".to_owned());
+            let place = (
+                (campaign, row.livemode),
+                affiliate,
+                row.code_id.0,
+                method,
+                bucket,
+                "XXX".to_owned(),
+            );
             counted.entry(place).or_default()[2 + usize::from(row.refunded)] += 1;
         }
     }
