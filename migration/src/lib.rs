@@ -17,6 +17,7 @@ mod m0014_code_lives;
 mod m0015_attribution;
 mod m0016_feed_of_figures;
 mod m0017_list_filters;
+mod m0018_hour_totals;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager};
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_attribution::Migration),
             Box::new(m0016_feed_of_figures::Migration),
             Box::new(m0017_list_filters::Migration),
+            Box::new(m0018_hour_totals::Migration),
         ]
     }
 }

@@ -22,6 +22,8 @@ pub enum Operation {
     ReadCodes,
     ReadConversions,
     ReadStats,
+    /// Read who sold the most.
+    ReadLeaderboards,
     ReadFeed,
     /// Ask who would be credited.
     SimulateAttribution,
@@ -59,7 +61,7 @@ type Line = (Operation, &'static [Role], &'static [ApiKeyScope]);
 
 /// What each role and scope may do. An affiliate reads what is its own; the finder sees to that. `read` may what an
 /// analyst may and `read_write` what a manager may; the finer scopes may read what their own objects refer to.
-const TABLE: [Line; 23] = {
+const TABLE: [Line; 24] = {
     use ApiKeyScope::{CodesRead, CodesWrite, ConversionsRead, ConversionsWrite, Read, ReadWrite};
     use Role::{Affiliate, Analyst, Manager, Owner};
     const ALL: &[Role] = &[Owner, Manager, Analyst, Affiliate];
@@ -81,6 +83,7 @@ const TABLE: [Line; 23] = {
         (O::ReadCodes, ALL, CODES),
         (O::ReadConversions, ALL, CONVERSIONS),
         (O::ReadStats, ALL, CONVERSIONS),
+        (O::ReadLeaderboards, &[Owner, Manager, Analyst], CONVERSIONS),
         (O::ReadFeed, ALL, CONVERSIONS),
         (O::SimulateAttribution, &[Owner, Manager, Analyst], CONVERSIONS),
         (O::ReadClicks, ALL, CONVERSIONS),

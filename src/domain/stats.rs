@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
 use entity::{
-    code, code_money,
-    code_total::{self, ALL_TIME},
+    affiliate_total::{self, ALL_TIME, NO_CURRENCY},
+    code,
     conversion::{self, AttributionMethod, ConversionKind},
     id::CodeId,
     redemption,
@@ -155,6 +155,9 @@ impl CodeStats {
     }
 
     fn add_money(&mut self, currency: String, revenue: i64, refunded: i64, commission: i64) {
+        if currency == NO_CURRENCY {
+            return;
+        }
         let money = self.money.entry(currency).or_default();
         money.revenue += revenue;
         money.refunded += refunded;
@@ -174,7 +177,7 @@ pub fn hour(at: DateTime<Utc>) -> i64 {
 }
 
 /// Which totals to read, and which stretches of time from the rows.
-fn split(period: Period) -> (Option<Range<i64>>, Vec<Period>) {
+pub(super) fn split(period: Period) -> (Option<Range<i64>>, Vec<Period>) {
     if period.from.is_none() && period.before.is_none() {
         return (Some(ALL_TIME..ALL_TIME + 1), Vec::new());
     }
@@ -213,46 +216,37 @@ fn sum(column: impl ColumnTrait) -> SimpleExpr {
 
 impl Reader<'_> {
     async fn totals(&self, hours: Option<Range<i64>>, stats: &mut ByCode<'_>) -> Result<()> {
+        use affiliate_total::Column::{
+            CodeId as Code, Commission, Currency, Hour, Redemptions, Refunded, RefundedRedemptions, Renewals, Revenue,
+        };
         let Some(hours) = hours else { return Ok(()) };
-        let counts: Vec<(CodeId, i64, i64, i64)> = code_total::Entity::find()
+        let mut sums = affiliate_total::Entity::find()
             .select_only()
-            .column(code_total::Column::CodeId)
-            .expr(sum(code_total::Column::Redemptions))
-            .expr(sum(code_total::Column::RefundedRedemptions))
-            .expr(sum(code_total::Column::Renewals))
-            .filter(code_total::Column::CodeId.is_in(self.codes.iter().copied()))
-            .filter(code_total::Column::Hour.gte(hours.start))
-            .filter(code_total::Column::Hour.lt(hours.end))
-            .group_by(code_total::Column::CodeId)
-            .into_tuple()
-            .all(self.domain.db.reader())
-            .await?;
-        for (code, redemptions, refunded, renewals) in counts {
-            if let Some(row) = stats.get_mut(&code) {
-                row.redemptions += redemptions;
-                row.refunded_redemptions += refunded;
-                row.renewals += renewals;
-            }
+            .columns([Code, Currency])
+            .filter(Code.is_in(self.codes.iter().copied()))
+            .filter(Hour.gte(hours.start))
+            .filter(Hour.lt(hours.end))
+            .group_by(Code)
+            .group_by(Currency);
+        for column in [
+            Redemptions,
+            RefundedRedemptions,
+            Renewals,
+            Revenue,
+            Refunded,
+            Commission,
+        ] {
+            sums = sums.expr(sum(column));
         }
-        let money: Vec<(CodeId, String, i64, i64, i64)> = code_money::Entity::find()
-            .select_only()
-            .column(code_money::Column::CodeId)
-            .column(code_money::Column::Currency)
-            .expr(sum(code_money::Column::Revenue))
-            .expr(sum(code_money::Column::Refunded))
-            .expr(sum(code_money::Column::Commission))
-            .filter(code_money::Column::CodeId.is_in(self.codes.iter().copied()))
-            .filter(code_money::Column::Hour.gte(hours.start))
-            .filter(code_money::Column::Hour.lt(hours.end))
-            .group_by(code_money::Column::CodeId)
-            .group_by(code_money::Column::Currency)
-            .into_tuple()
-            .all(self.domain.db.reader())
-            .await?;
-        for (code, currency, revenue, refunded, commission) in money {
-            if let Some(row) = stats.get_mut(&code) {
-                row.add_money(currency, revenue, refunded, commission);
-            }
+        let rows = sums.into_tuple().all(self.domain.db.reader()).await?;
+        for (code, currency, redemptions, refunded_redemptions, renewals, revenue, refunded, commission) in rows {
+            let code: CodeId = code;
+            let Some(row) = stats.get_mut(&code) else { continue };
+            let counts: [i64; 3] = [redemptions, refunded_redemptions, renewals];
+            row.redemptions += counts[0];
+            row.refunded_redemptions += counts[1];
+            row.renewals += counts[2];
+            row.add_money(currency, revenue, refunded, commission);
         }
         Ok(())
     }

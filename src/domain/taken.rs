@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use entity::{
-    code_total::{self, ALL_TIME},
+    affiliate_total::{self, ALL_TIME},
     id::CodeId,
     taken_code,
 };
@@ -66,8 +66,15 @@ pub(super) async fn count(db: &impl ConnectionTrait, code: CodeId) -> Result<u64
 
 /// How often a code was redeemed under all its texts, also where that was refunded.
 pub(super) async fn uses(db: &impl ConnectionTrait, code: CodeId) -> Result<i64> {
-    let total = code_total::Entity::find_by_id((code, ALL_TIME)).one(db).await?;
-    Ok(total.map_or(0, |total| total.redemptions + total.refunded_redemptions))
+    let totals = affiliate_total::Entity::find()
+        .filter(affiliate_total::Column::CodeId.eq(code))
+        .filter(affiliate_total::Column::Hour.eq(ALL_TIME))
+        .all(db)
+        .await?;
+    Ok(totals
+        .iter()
+        .map(|total| total.redemptions + total.refunded_redemptions)
+        .sum())
 }
 
 /// Whose a text is.

@@ -2,8 +2,9 @@
 //! or REST. A test sees to it that no resolver or handler goes round.
 
 use entity::{
-    affiliate, affiliate_campaign, affiliate_link, api_key, audit_entry, campaign, campaign_code, click, code,
-    conversion, coupon, feed_event, id::AffiliateId, ledger_entry, stripe_event,
+    affiliate, affiliate_campaign, affiliate_link, affiliate_total, api_key, audit_entry, campaign, campaign_code,
+    campaign_total, click, code, conversion, coupon, feed_event, id::AffiliateId, ledger_entry, redemption,
+    stripe_event,
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -24,6 +25,11 @@ pub trait Owned: EntityTrait {
 /// The rows of a table that a scope may find.
 pub fn find<E: Owned>(scope: &Scope) -> Select<E> {
     E::find().filter(E::of_brand(scope)).filter(E::visible(scope))
+}
+
+/// That a row is one of them, for statements that join it to something else.
+pub(super) fn seen<E: Owned>(scope: &Scope) -> Condition {
+    E::of_brand(scope).add(E::visible(scope))
 }
 
 /// The same rows, each held against other changes until the end of the transaction, so that what is read is what is
@@ -177,6 +183,54 @@ impl Owned for conversion::Entity {
 
     fn visible(scope: &Scope) -> Condition {
         for_affiliate(scope, |own| all_of([conversion::Column::AffiliateId.eq(own)]))
+    }
+}
+
+/// One that is counted for nobody is seen by no affiliate.
+impl Owned for affiliate_total::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            affiliate_total::Column::BrandId.eq(scope.brand),
+            affiliate_total::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |own| all_of([affiliate_total::Column::AffiliateId.eq(own)]))
+    }
+}
+
+impl Owned for campaign_total::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            campaign_total::Column::BrandId.eq(scope.brand),
+            campaign_total::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |_| none())
+    }
+}
+
+impl Owned for redemption::Entity {
+    fn of_brand(scope: &Scope) -> Condition {
+        all_of([
+            redemption::Column::BrandId.eq(scope.brand),
+            redemption::Column::Livemode.eq(scope.livemode),
+        ])
+    }
+
+    /// An affiliate sees those of its codes.
+    fn visible(scope: &Scope) -> Condition {
+        for_affiliate(scope, |own| {
+            let codes = code::Entity::find()
+                .select_only()
+                .column(code::Column::Id)
+                .filter(code::Column::AffiliateId.eq(own))
+                .into_query();
+            all_of([redemption::Column::CodeId.in_subquery(codes)])
+        })
     }
 }
 

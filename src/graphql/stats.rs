@@ -32,7 +32,7 @@ impl CodeRedemptionStats {
     }
 }
 
-fn int(count: i64) -> i32 {
+pub(super) fn int(count: i64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
@@ -100,9 +100,13 @@ pub struct CodeRedemptionStatsFilter {
 /// Whose figures to hear of.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct CodeStatsUpdatedFilter {
+    /// Of coupons of this campaign.
     campaign_id: Option<ID>,
+    /// Of this affiliate.
     affiliate_id: Option<ID>,
+    /// This one alone.
     code_id: Option<ID>,
+    /// Of this coupon.
     coupon_id: Option<ID>,
 }
 

@@ -80,8 +80,10 @@ impl Subscriptions {
     async fn code_stats_updated(
         &self,
         ctx: &Context<'_>,
-        filter: Option<CodeStatsUpdatedFilter>,
-        after: Option<String>,
+        #[graphql(desc = "Which codes; left out: all.")] filter: Option<CodeStatsUpdatedFilter>,
+        #[graphql(desc = "The cursor of the last one seen, or `feedCursor`. Left out: from now on.")] after: Option<
+            String,
+        >,
     ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<CodeStatsEvent>> + use<>> {
         let state = ctx.state().map_err(graphql_error)?;
         let scope = ctx.requester().map_err(graphql_error)?.actor.scope;

@@ -45,6 +45,8 @@ pub enum Permission {
     ReadConversions,
     /// Read figures per code.
     ReadStats,
+    /// Read who sold most.
+    ReadLeaderboards,
     /// Subscribe to conversions, and take the feed's cursor.
     ReadFeed,
     /// Ask who would be credited for a sale.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{
-    affiliate_balance, code, code_money,
-    code_total::{self, ALL_TIME},
-    conversion::{self, ConversionKind},
+    affiliate_balance,
+    affiliate_total::{self, ALL_TIME, NO_CODE, NO_CURRENCY, NOBODY},
+    campaign_code, campaign_total, code,
+    conversion::{self, AttributionMethod, ConversionKind},
     feed_counter,
     feed_event::{self, FeedKind},
-    id::{AffiliateId, CodeId},
+    id::{AffiliateId, CampaignId, CodeId},
     redemption,
 };
 use sea_orm::{
@@ -27,39 +28,79 @@ use crate::{
 /// Deltas of one brand and mode.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// Redemptions, refunded redemptions and renewals, by code and hour.
-    counts: BTreeMap<(CodeId, i64), [i64; 3]>,
-    /// Revenue, refunds and commission, by code, hour and currency.
-    money: BTreeMap<(CodeId, i64, String), [i64; 3]>,
+    sums: BTreeMap<Key, Sums>,
+    /// Redemptions and refunded ones, by code and hour: whose the code is, is looked up when they are written.
+    uses: BTreeMap<(CodeId, i64), [i64; 2]>,
     balances: BTreeMap<(AffiliateId, String), i64>,
 }
 
-fn add(into: &mut [i64; 3], delta: [i64; 3]) {
-    for (sum, part) in into.iter_mut().zip(delta) {
-        *sum += part;
+/// What a total is of. The order is that in which rows are touched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    campaign: CampaignId,
+    affiliate: AffiliateId,
+    code: CodeId,
+    method: AttributionMethod,
+    hour: i64,
+    currency: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    conversions: i64,
+    renewals: i64,
+    redemptions: i64,
+    refunded_redemptions: i64,
+    revenue: i64,
+    refunded: i64,
+    commission: i64,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.conversions += other.conversions;
+        self.renewals += other.renewals;
+        self.redemptions += other.redemptions;
+        self.refunded_redemptions += other.refunded_redemptions;
+        self.revenue += other.revenue;
+        self.refunded += other.refunded;
+        self.commission += other.commission;
     }
 }
 
 impl Totals {
     /// Adds (`sign` 1) or takes off (-1) what a conversion counts for.
     pub fn conversion(&mut self, row: &conversion::Model, sign: i64) {
-        let Some(code) = stats::credited_code(row) else { return };
+        let sold = Sums {
+            conversions: sign,
+            renewals: sign * i64::from(row.kind == ConversionKind::Renewal),
+            revenue: sign * row.amount,
+            refunded: sign * row.refunded_amount,
+            ..Sums::default()
+        };
+        let earned = Sums {
+            commission: sign * row.commission,
+            ..Sums::default()
+        };
         for hour in [ALL_TIME, stats::hour(row.occurred_at)] {
-            let renewals = i64::from(row.kind == ConversionKind::Renewal);
-            add(self.counts.entry((code, hour)).or_default(), [0, 0, sign * renewals]);
-            let mut money = |currency: &String, delta| {
-                add(self.money.entry((code, hour, currency.clone())).or_default(), delta);
-            };
-            money(&row.currency, [sign * row.amount, sign * row.refunded_amount, 0]);
-            money(&row.commission_currency, [0, 0, sign * row.commission]);
+            for (currency, delta) in [(&row.currency, sold), (&row.commission_currency, earned)] {
+                let key = Key {
+                    campaign: row.campaign_id,
+                    affiliate: row.affiliate_id,
+                    code: stats::credited_code(row).unwrap_or(NO_CODE),
+                    method: row.attribution_method,
+                    hour,
+                    currency: currency.clone(),
+                };
+                self.sums.entry(key).or_default().add(delta);
+            }
         }
     }
 
     /// The same for a redemption.
     pub fn redemption(&mut self, row: &redemption::Model, sign: i64) {
         for hour in [ALL_TIME, stats::hour(row.occurred_at)] {
-            let delta = if row.refunded { [0, sign, 0] } else { [sign, 0, 0] };
-            add(self.counts.entry((row.code_id, hour)).or_default(), delta);
+            self.uses.entry((row.code_id, hour)).or_default()[usize::from(row.refunded)] += sign;
         }
     }
 
@@ -70,12 +111,13 @@ impl Totals {
 
     /// What the feed has to tell of codes whose figures move. A code that a campaign's affiliates share is nobody's.
     pub async fn news_in_txn(&self, txn: &impl ConnectionTrait, feed: FeedName) -> Result<Vec<News>> {
-        let counts = self.counts.iter().filter(|(_, delta)| **delta != [0; 3]);
-        let money = self.money.iter().filter(|(_, delta)| **delta != [0; 3]);
-        let codes: BTreeSet<CodeId> = counts
-            .map(|(key, _)| key.0)
-            .chain(money.map(|(key, _)| key.0))
+        let sums = self.sums.iter().filter(|(_, sums)| **sums != Sums::default());
+        let uses = self.uses.iter().filter(|(_, delta)| **delta != [0; 2]);
+        let mut codes: BTreeSet<CodeId> = sums
+            .map(|(key, _)| key.code)
+            .chain(uses.map(|(key, _)| key.0))
             .collect();
+        codes.remove(&NO_CODE);
         if codes.is_empty() {
             return Ok(Vec::new());
         }
@@ -97,41 +139,54 @@ impl Totals {
     }
 
     /// Moves the totals.
-    pub async fn write_in_txn(self, txn: &impl ConnectionTrait, feed: FeedName) -> Result<()> {
-        let counts = self.counts.into_iter().filter(|(_, delta)| *delta != [0; 3]);
-        let rows = counts.map(
-            |((code, hour), [redemptions, refunded, renewals])| code_total::ActiveModel {
-                code_id: Set(code),
-                hour: Set(hour),
-                brand_id: Set(feed.brand),
-                livemode: Set(feed.livemode),
-                redemptions: Set(redemptions),
-                refunded_redemptions: Set(refunded),
-                renewals: Set(renewals),
-            },
-        );
-        {
-            use code_total::Column::{CodeId, Hour, Redemptions, RefundedRedemptions, Renewals};
-            let sums = [Redemptions, RefundedRedemptions, Renewals];
-            add_rows::<code_total::Entity>(txn, rows.collect(), &[CodeId, Hour], &sums).await?;
+    pub async fn write_in_txn(mut self, txn: &impl ConnectionTrait, feed: FeedName) -> Result<()> {
+        self.count_uses_in_txn(txn).await?;
+        self.sums.retain(|_, sums| *sums != Sums::default());
+        let mut of_campaigns: BTreeMap<_, Sums> = BTreeMap::new();
+        for (key, sums) in &self.sums {
+            let place = (key.campaign, key.method, key.hour, &key.currency);
+            of_campaigns.entry(place).or_default().add(*sums);
         }
-        let money = self.money.into_iter().filter(|(_, delta)| *delta != [0; 3]);
-        let rows = money.map(
-            |((code, hour, currency), [revenue, refunded, commission])| code_money::ActiveModel {
-                code_id: Set(code),
-                hour: Set(hour),
-                currency: Set(currency),
-                brand_id: Set(feed.brand),
-                livemode: Set(feed.livemode),
-                revenue: Set(revenue),
-                refunded: Set(refunded),
-                commission: Set(commission),
-            },
-        );
+        let rows = of_campaigns
+            .into_iter()
+            .map(|(place, sums)| of_campaign(feed, place, sums));
         {
-            use code_money::Column::{CodeId, Commission, Currency, Hour, Refunded, Revenue};
-            let sums = [Revenue, Refunded, Commission];
-            add_rows::<code_money::Entity>(txn, rows.collect(), &[CodeId, Hour, Currency], &sums).await?;
+            use campaign_total::Column::*;
+            let key = [BrandId, Livemode, CampaignId, Hour, AttributionMethod, Currency];
+            let sums = [
+                Conversions,
+                Renewals,
+                Redemptions,
+                RefundedRedemptions,
+                Revenue,
+                Refunded,
+                Commission,
+            ];
+            add_rows::<campaign_total::Entity>(txn, rows.collect(), &key, &sums).await?;
+        }
+        let rows = self.sums.into_iter().map(|(key, sums)| of_affiliate(feed, key, sums));
+        {
+            use affiliate_total::Column::*;
+            let key = [
+                BrandId,
+                Livemode,
+                AffiliateId,
+                Hour,
+                CampaignId,
+                CodeId,
+                AttributionMethod,
+                Currency,
+            ];
+            let sums = [
+                Conversions,
+                Renewals,
+                Redemptions,
+                RefundedRedemptions,
+                Revenue,
+                Refunded,
+                Commission,
+            ];
+            add_rows::<affiliate_total::Entity>(txn, rows.collect(), &key, &sums).await?;
         }
         let balances = self.balances.into_iter().filter(|(_, delta)| *delta != 0);
         let rows = balances.map(|((affiliate, currency), amount)| affiliate_balance::ActiveModel {
@@ -145,6 +200,112 @@ impl Totals {
         let key = [AffiliateId, Livemode, Currency];
         add_rows::<affiliate_balance::Entity>(txn, rows.collect(), &key, &[Amount]).await
     }
+
+    /// Adds the redemptions to whose code it is, and to its campaign, whoever was credited.
+    async fn count_uses_in_txn(&mut self, txn: &impl ConnectionTrait) -> Result<()> {
+        let mut uses = std::mem::take(&mut self.uses);
+        uses.retain(|_, delta| *delta != [0; 2]);
+        let sellers = sellers_in_txn(txn, uses.keys().map(|(code, _)| *code).collect()).await?;
+        for ((code, hour), [redemptions, refunded_redemptions]) in uses {
+            let seller = sellers.get(&code);
+            let (campaign, affiliate) =
+                *seller.ok_or_else(|| Error::Internal(format!("a redemption of {code}, which is not there")))?;
+            let key = Key {
+                campaign,
+                affiliate,
+                code,
+                method: AttributionMethod::Coupon,
+                hour,
+                currency: NO_CURRENCY.to_owned(),
+            };
+            let delta = Sums {
+                redemptions,
+                refunded_redemptions,
+                ..Sums::default()
+            };
+            self.sums.entry(key).or_default().add(delta);
+        }
+        Ok(())
+    }
+}
+
+/// The campaign of each code, and whose it is. Neither ever changes.
+async fn sellers_in_txn(
+    txn: &impl ConnectionTrait,
+    mut codes: Vec<CodeId>,
+) -> Result<BTreeMap<CodeId, (CampaignId, AffiliateId)>> {
+    codes.dedup();
+    let mut sellers = BTreeMap::new();
+    if codes.is_empty() {
+        return Ok(sellers);
+    }
+    let rows: Vec<(CodeId, CampaignId, AffiliateId)> = code::Entity::find()
+        .select_only()
+        .columns([code::Column::Id, code::Column::CampaignId, code::Column::AffiliateId])
+        .filter(code::Column::Id.is_in(codes.iter().copied()))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    sellers.extend(
+        rows.into_iter()
+            .map(|(code, campaign, affiliate)| (code, (campaign, affiliate))),
+    );
+    codes.retain(|code| !sellers.contains_key(code));
+    if codes.is_empty() {
+        return Ok(sellers);
+    }
+    let shared: Vec<(CodeId, CampaignId)> = campaign_code::Entity::find()
+        .select_only()
+        .columns([campaign_code::Column::Id, campaign_code::Column::CampaignId])
+        .filter(campaign_code::Column::Id.is_in(codes))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    sellers.extend(shared.into_iter().map(|(code, campaign)| (code, (campaign, NOBODY))));
+    Ok(sellers)
+}
+
+fn of_affiliate(feed: FeedName, key: Key, sums: Sums) -> affiliate_total::ActiveModel {
+    let row = affiliate_total::Model {
+        affiliate_id: key.affiliate,
+        livemode: feed.livemode,
+        hour: key.hour,
+        campaign_id: key.campaign,
+        code_id: key.code,
+        attribution_method: key.method,
+        currency: key.currency,
+        brand_id: feed.brand,
+        conversions: sums.conversions,
+        renewals: sums.renewals,
+        redemptions: sums.redemptions,
+        refunded_redemptions: sums.refunded_redemptions,
+        revenue: sums.revenue,
+        refunded: sums.refunded,
+        commission: sums.commission,
+    };
+    row.into_active_model()
+}
+
+type OfCampaign<'a> = (CampaignId, AttributionMethod, i64, &'a String);
+
+fn of_campaign(feed: FeedName, place: OfCampaign<'_>, sums: Sums) -> campaign_total::ActiveModel {
+    let (campaign_id, attribution_method, hour, currency) = place;
+    let row = campaign_total::Model {
+        campaign_id,
+        livemode: feed.livemode,
+        hour,
+        attribution_method,
+        currency: currency.clone(),
+        brand_id: feed.brand,
+        conversions: sums.conversions,
+        renewals: sums.renewals,
+        redemptions: sums.redemptions,
+        refunded_redemptions: sums.refunded_redemptions,
+        revenue: sums.revenue,
+        refunded: sums.refunded,
+        commission: sums.commission,
+    };
+    row.into_active_model()
 }
 
 /// Inserts rows; where one is there already, its sums grow by the new ones. The rows are in the order of their key.

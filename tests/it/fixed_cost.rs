@@ -9,7 +9,7 @@ use crate::support::{
     binary::{self, Home, Server},
     sdl::Sdl,
     statements::Statements,
-    *,
+    visits, *,
 };
 
 /// How many objects deep below a row.
@@ -81,7 +81,7 @@ async fn many(home: &Home, server: &Server, standin: &StandIn) {
     let mut affiliates = Vec::new();
     for number in 0..ALL {
         let (affiliate, slug) = person(&max, number).await;
-        client.get(format!("{}/r/{slug}", server.base)).send().await.unwrap();
+        visits::follow(&server.base, &slug, &[]).await;
         affiliates.push(affiliate);
     }
     for pair in chain().windows(2) {

@@ -122,6 +122,7 @@ const NEVER: &[(&str, &str)] = &[
 /// Files that compute and do nothing else.
 const PURE: &[&str] = &[
     "domain/attribution",
+    "domain/calendar.rs",
     "domain/commission.rs",
     "domain/reports.rs",
     "domain/code_text.rs",

@@ -118,6 +118,19 @@ on_both! {
             let expected = "the page, and one for each loader: links, totals, campaigns, rules";
             assert_eq!(statements.len(), 5, "{expected}: {rows} rows: {statements:#?}");
         }
+        for (before, first) in [("2026-01-03T00:20:00Z", 1), ("2027-01-30T00:20:00Z", 100)] {
+            let range = format!(r#"range: {{ from: "2026-01-01T00:40:00Z", before: "{before}" }}"#);
+            let figures = "figures { conversions redemptions revenue { amount } }";
+            let series = format!("{{ salesSeries({range}) {{ buckets {{ {figures} }} }} }}");
+            let statements = cost(&mut told, &ana, &series, 1).await;
+            assert_eq!(statements.len(), 1, "one for all buckets: {statements:#?}");
+            let beside = format!("{{ salesComparison({range}) {{ previous {{ {figures} }} }} }}");
+            let statements = cost(&mut told, &ana, &beside, 1).await;
+            assert_eq!(statements.len(), 1, "one for both: {statements:#?}");
+            let top = format!("topAffiliates(metric: REDEMPTIONS, first: {first}) {{ affiliate {{ name }} {figures} }}");
+            let statements = cost(&mut told, &ana, &format!("{{ {top} }}"), 3).await;
+            assert_eq!(statements.len(), 3, "the order, the figures, the affiliates: {statements:#?}");
+        }
         let olivia = server.caller(home.token("owner"));
         for rows in [1, 5, 50] {
             let statements = cost(&mut told, &olivia, &of(EVENTS, rows), 2).await;

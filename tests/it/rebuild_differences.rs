@@ -54,13 +54,17 @@ both! {
     async fn a_total_that_was_moved_is_named(app: &TestApp) {
         mixed(app).await;
         for (table, column) in [
-            ("code_total", "redemptions"),
-            ("code_total", "renewals"),
-            ("code_money", "revenue"),
-            ("code_money", "commission"),
+            ("affiliate_total", "redemptions"),
+            ("affiliate_total", "renewals"),
+            ("campaign_total", "revenue"),
+            ("campaign_total", "commission"),
             ("affiliate_balance", "amount"),
         ] {
-            let of_all = if table == "affiliate_balance" { "" } else { " WHERE hour = -1" };
+            let of_all = match column {
+                "amount" => "",
+                "redemptions" => " WHERE hour = -1 AND currency = 'XXX'",
+                _ => " WHERE hour = -1 AND currency <> 'XXX'",
+            };
             tamper(app, &format!("UPDATE {table} SET {column} = {column} + 1{of_all}")).await;
             let found = only(app).await;
             assert_eq!(found["what"], table);

@@ -95,8 +95,10 @@ both! {
         for look in looks {
             let seen: BTreeSet<String> = told::nodes(&look["conversions"]).iter().map(cast::id).collect();
             let cursor = look["feedCursor"].as_str().unwrap();
-            // The cursor may name a row that tells of figures: it comes after all that are older.
-            let start = feed.iter().take_while(|(at, _)| bytes(at) <= bytes(cursor)).count();
+            // The cursor may name a row that tells of figures: it comes after all that are older. Before there was any row
+            // it names a moment, and all of them came since.
+            let is_row = bytes(cursor)[0] == b'f';
+            let start = feed.iter().take_while(|(at, _)| is_row && bytes(at) <= bytes(cursor)).count();
             let missed: Vec<_> = all
                 .iter()
                 .filter(|id| !seen.contains(*id) && !feed[start..].iter().any(|(_, it)| it == *id))

@@ -8,6 +8,10 @@ use crate::support::database::{self, Database};
 
 const ID: &str = "0197000000007000800000000000000a";
 
+/// The end of an hour, which is not rounded up to the next one.
+const LATER: &str = "'2026-05-01T12:59:59.999900+00:00'";
+const LATER_HOUR: i64 = 493_788;
+
 /// One row in each table that a code hangs on, all with the same id.
 const CODE: &str = "
 INSERT INTO brand (id, slug, name, tier, is_default, time_zone, created_at)
@@ -29,8 +33,13 @@ INSERT INTO stripe_operation (id, brand_id, livemode, kind, coupon_id, code_id, 
 INSERT INTO sale (id, brand_id, livemode, facts, revision, created_at) VALUES ($ID, $ID, TRUE, '{}', 1, $NOW);
 INSERT INTO redemption (code_id, usage, brand_id, livemode, sale_id, part, occurred_at, refunded)
   VALUES ($ID, 'sub_1', $ID, TRUE, $ID, 'sub_1', $NOW, FALSE);
-INSERT INTO code_total (code_id, hour, brand_id, livemode, redemptions, refunded_redemptions, renewals)
-  VALUES ($ID, 7, $ID, TRUE, 3, 2, 1)";
+INSERT INTO redemption (code_id, usage, brand_id, livemode, sale_id, part, occurred_at, refunded)
+  VALUES ($ID, 'sub_2', $ID, TRUE, $ID, 'sub_2', $LATER, TRUE);
+INSERT INTO conversion (id, brand_id, livemode, sale_id, part, kind, status, attribution_method, campaign_id,
+    affiliate_id, code_id, amount_pending, currency, amount, tax, refunded_amount, commission, commission_currency,
+    hold_until, attribution_trail, occurred_at, recorded_at)
+  VALUES ($ID, $ID, TRUE, $ID, 'in_1', 'renewal', 'standing', 'coupon', $ID, $ID, $ID, FALSE, 'USD', 4000, 0, 1000,
+    600, 'EUR', $LATER, '[]', $LATER, $LATER)";
 
 #[derive(FromQueryResult, Debug, PartialEq, Eq)]
 struct Counts {
@@ -38,6 +47,8 @@ struct Counts {
     at_stripe: i64,
     redemptions: i64,
     totals: i64,
+    for_all_time: i64,
+    at_the_last_second: i64,
     owed: i64,
 }
 
@@ -53,18 +64,22 @@ async fn codes_keep_what_they_have(database: Database) {
         txn.execute_unprepared("SET LOCAL ROLE NONE").await.unwrap();
     }
     Migrator::up(&txn, Some(13)).await.unwrap();
-    txn.execute_unprepared(&CODE.replace("$ID", &id).replace("$NOW", now))
+    txn.execute_unprepared(&CODE.replace("$ID", &id).replace("$NOW", now).replace("$LATER", LATER))
         .await
         .unwrap();
     txn.commit().await.unwrap();
 
     db.migrate().await.unwrap();
+    // Redemptions, refunded ones, conversions and renewals, and the money in thousands of them.
+    let counts = "redemptions + refunded_redemptions * 10 + conversions * 100 + renewals * 100";
+    let sums = format!("{counts} + (revenue + refunded + commission) * 1000");
     let sql = format!(
         "SELECT (SELECT COUNT(*) FROM taken_code WHERE code = 'SARAH20' AND code_id = {id}) AS taken,
            (SELECT COUNT(*) FROM promotion_code WHERE stripe_id = 'promo_1' AND code_id = {id}) AS at_stripe,
            (SELECT COUNT(*) FROM redemption WHERE usage = 'sub_1') AS redemptions,
-           (SELECT CAST(SUM(redemptions * 100 + refunded_redemptions * 10 + renewals) AS BIGINT) FROM code_total
-             WHERE hour = 7) AS totals,
+           (SELECT CAST(SUM({sums}) AS BIGINT) FROM affiliate_total WHERE code_id = {id} AND hour >= 0) AS totals,
+           (SELECT CAST(SUM({sums}) AS BIGINT) FROM campaign_total WHERE hour = -1) AS for_all_time,
+           (SELECT COUNT(*) FROM affiliate_total WHERE hour = {LATER_HOUR}) AS at_the_last_second,
            (SELECT COUNT(*) FROM stripe_operation WHERE code_id = {id}) AS owed"
     );
     let backend = if database.is_postgres() {
@@ -81,7 +96,9 @@ async fn codes_keep_what_they_have(database: Database) {
         taken: 1,
         at_stripe: 1,
         redemptions: 1,
-        totals: 321,
+        totals: 5_600_211,
+        for_all_time: 5_600_211,
+        at_the_last_second: 3,
         owed: 1,
     };
     assert_eq!(counts, Some(kept));

@@ -3,14 +3,14 @@
 use std::{collections::HashMap, hash::Hash};
 
 use entity::{
-    affiliate_balance, code,
-    code_total::{self, ALL_TIME},
+    affiliate_balance,
+    affiliate_total::{self, ALL_TIME},
     conversion,
     id::{AffiliateId, CodeId, ConversionId, CouponId, LinkId},
     ledger_entry, link_total,
 };
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, ExprTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, SelectStatement},
 };
 
@@ -97,13 +97,19 @@ pub(super) async fn overrides(
 }
 
 pub(super) async fn redemptions(domain: Domain, scope: Scope, ids: Vec<CodeId>) -> Result<HashMap<CodeId, i64>, DbErr> {
-    let rows = code_total::Entity::find()
-        .filter(code_total::Column::BrandId.eq(scope.brand))
-        .filter(code_total::Column::CodeId.is_in(ids))
-        .filter(code_total::Column::Hour.eq(ALL_TIME))
+    use affiliate_total::Column::{BrandId, CodeId as Code, Hour, Redemptions};
+    let rows: Vec<(CodeId, i64)> = affiliate_total::Entity::find()
+        .select_only()
+        .column(Code)
+        .expr(Expr::col(Redemptions).sum().cast_as("bigint"))
+        .filter(BrandId.eq(scope.brand))
+        .filter(Code.is_in(ids))
+        .filter(Hour.eq(ALL_TIME))
+        .group_by(Code)
+        .into_tuple()
         .all(domain.db.reader())
         .await?;
-    Ok(rows.into_iter().map(|row| (row.code_id, row.redemptions)).collect())
+    Ok(rows.into_iter().collect())
 }
 
 pub(super) async fn affiliate_redemptions(
@@ -111,26 +117,16 @@ pub(super) async fn affiliate_redemptions(
     scope: Scope,
     ids: Vec<AffiliateId>,
 ) -> Result<HashMap<AffiliateId, i64>, DbErr> {
-    let rows: Vec<(AffiliateId, i64)> = code::Entity::find()
+    use affiliate_total::Column::{AffiliateId as Affiliate, BrandId, Hour, Livemode, Redemptions};
+    let rows: Vec<(AffiliateId, i64)> = affiliate_total::Entity::find()
         .select_only()
-        .column(code::Column::AffiliateId)
-        .expr(
-            Expr::col((code_total::Entity, code_total::Column::Redemptions))
-                .sum()
-                .cast_as("bigint"),
-        )
-        .join(
-            JoinType::InnerJoin,
-            code::Entity::belongs_to(code_total::Entity)
-                .from(code::Column::Id)
-                .to(code_total::Column::CodeId)
-                .into(),
-        )
-        .filter(code::Column::BrandId.eq(scope.brand))
-        .filter(code::Column::Livemode.eq(scope.livemode))
-        .filter(code::Column::AffiliateId.is_in(ids))
-        .filter(code_total::Column::Hour.eq(ALL_TIME))
-        .group_by(code::Column::AffiliateId)
+        .column(Affiliate)
+        .expr(Expr::col(Redemptions).sum().cast_as("bigint"))
+        .filter(BrandId.eq(scope.brand))
+        .filter(Livemode.eq(scope.livemode))
+        .filter(Affiliate.is_in(ids))
+        .filter(Hour.eq(ALL_TIME))
+        .group_by(Affiliate)
         .into_tuple()
         .all(domain.db.reader())
         .await?;

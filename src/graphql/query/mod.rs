@@ -1,6 +1,7 @@
 //! The query root, in parts.
 
 mod codes;
+mod figures;
 mod operating;
 mod programs;
 mod sales;
@@ -16,13 +17,21 @@ use super::{
 };
 use crate::domain::Domain;
 use codes::CodeQueries;
+use figures::FigureQueries;
 use operating::OperatingQueries;
 use programs::ProgramQueries;
 use sales::SaleQueries;
 
 /// What can be read: one brand's rows, of one mode, as the request's token or key says.
 #[derive(MergedObject, Default)]
-pub struct Query(NodeQuery, ProgramQueries, CodeQueries, SaleQueries, OperatingQueries);
+pub struct Query(
+    NodeQuery,
+    ProgramQueries,
+    CodeQueries,
+    SaleQueries,
+    FigureQueries,
+    OperatingQueries,
+);
 
 pub(super) fn parts<'a>(ctx: &'a Context<'_>) -> async_graphql::Result<(&'a Domain, &'a Requester)> {
     let parts = ctx.domain().and_then(|domain| Ok((domain, ctx.requester()?)));

@@ -18,7 +18,7 @@ mod totals;
 
 use std::collections::BTreeMap;
 
-use entity::{affiliate_balance, brand, code_money, code_total, conversion, id::BrandId, redemption, sale};
+use entity::{affiliate_balance, affiliate_total, brand, campaign_total, conversion, id::BrandId, redemption, sale};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 
@@ -63,8 +63,8 @@ async fn compare(log: &DatabaseTransaction, scratch: &Scratch, clock: &Clock) ->
     let conversions = findings.compare::<conversion::Model>(log, &replayed).await?;
     findings.compare::<redemption::Model>(log, &replayed).await?;
     findings.compare::<LedgerSum>(log, &replayed).await?;
-    findings.compare::<code_total::Model>(log, &replayed).await?;
-    findings.compare::<code_money::Model>(log, &replayed).await?;
+    findings.compare::<affiliate_total::Model>(log, &replayed).await?;
+    findings.compare::<campaign_total::Model>(log, &replayed).await?;
     findings.compare::<affiliate_balance::Model>(log, &replayed).await?;
     explain::explain(&mut findings, log, &replayed).await?;
     let sales = sale::Entity::find().filter(sale::Column::MergedInto.is_null());

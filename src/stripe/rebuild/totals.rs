@@ -1,11 +1,12 @@
-//! The totals that are compared: those of a code by hour, and the balances. What sums several sales names no sale.
+//! The totals that are compared: those by hour, and the balances. What sums several sales names no sale.
 
 use entity::{
-    affiliate_balance, code_money, code_total,
-    id::{AffiliateId, CodeId},
+    affiliate_balance, affiliate_total, campaign_total,
+    id::{AffiliateId, CampaignId, CodeId},
 };
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseBackend, EntityTrait, IdenStatic, QueryFilter, QueryOrder, QueryTrait, Statement,
+    ActiveEnum, ColumnTrait, Condition, DatabaseBackend, EntityTrait, IdenStatic, QueryFilter, QueryOrder, QueryTrait,
+    Statement,
 };
 use serde_json::json;
 
@@ -22,62 +23,115 @@ fn any<C: ColumnTrait>(columns: impl IntoIterator<Item = C>) -> Condition {
         .fold(condition, |condition, column| condition.add(column.ne(0)))
 }
 
-impl Row for code_total::Model {
-    const WHAT: &'static str = "code_total";
-    type Key = (CodeId, i64);
+impl Row for affiliate_total::Model {
+    const WHAT: &'static str = "affiliate_total";
+    type Key = (AffiliateId, bool, i64, CampaignId, CodeId, String, String);
 
     fn select(backend: DatabaseBackend) -> Statement {
-        use code_total::Column::{CodeId, Hour, Redemptions, RefundedRedemptions, Renewals};
-        code_total::Entity::find()
-            .filter(any([Redemptions, RefundedRedemptions, Renewals]))
-            .order_by_asc(CodeId)
+        use affiliate_total::Column::*;
+        let sums = [
+            Conversions,
+            Renewals,
+            Redemptions,
+            RefundedRedemptions,
+            Revenue,
+            Refunded,
+            Commission,
+        ];
+        affiliate_total::Entity::find()
+            .filter(any(sums))
+            .order_by_asc(AffiliateId)
+            .order_by_asc(Livemode)
             .order_by_asc(Hour)
-            .build(backend)
-    }
-
-    fn key(&self) -> Self::Key {
-        (self.code_id, self.hour)
-    }
-
-    fn place(&self) -> Place {
-        let names = json!({ "code": self.code_id, "hour": self.hour });
-        place(feed(self.brand_id, self.livemode), None, names)
-    }
-
-    fn fields(&self) -> Fields {
-        vec![
-            ("redemptions", json!(self.redemptions)),
-            ("refundedRedemptions", json!(self.refunded_redemptions)),
-            ("renewals", json!(self.renewals)),
-        ]
-    }
-}
-
-impl Row for code_money::Model {
-    const WHAT: &'static str = "code_money";
-    type Key = (CodeId, i64, String);
-
-    fn select(backend: DatabaseBackend) -> Statement {
-        use code_money::Column::{CodeId, Commission, Currency, Hour, Refunded, Revenue};
-        code_money::Entity::find()
-            .filter(any([Revenue, Refunded, Commission]))
+            .order_by_asc(CampaignId)
             .order_by_asc(CodeId)
-            .order_by_asc(Hour)
+            .order_by_asc(bytewise(backend, AttributionMethod.as_str()))
             .order_by_asc(bytewise(backend, Currency.as_str()))
             .build(backend)
     }
 
     fn key(&self) -> Self::Key {
-        (self.code_id, self.hour, self.currency.clone())
+        (
+            self.affiliate_id,
+            self.livemode,
+            self.hour,
+            self.campaign_id,
+            self.code_id,
+            self.attribution_method.to_value(),
+            self.currency.clone(),
+        )
     }
 
     fn place(&self) -> Place {
-        let names = json!({ "code": self.code_id, "hour": self.hour, "currency": self.currency });
+        let names = json!({
+            "affiliate": self.affiliate_id, "hour": self.hour, "campaign": self.campaign_id, "code": self.code_id,
+            "attributionMethod": self.attribution_method, "currency": self.currency,
+        });
         place(feed(self.brand_id, self.livemode), None, names)
     }
 
     fn fields(&self) -> Fields {
         vec![
+            ("conversions", json!(self.conversions)),
+            ("renewals", json!(self.renewals)),
+            ("redemptions", json!(self.redemptions)),
+            ("refundedRedemptions", json!(self.refunded_redemptions)),
+            ("revenue", json!(self.revenue)),
+            ("refunded", json!(self.refunded)),
+            ("commission", json!(self.commission)),
+        ]
+    }
+}
+
+impl Row for campaign_total::Model {
+    const WHAT: &'static str = "campaign_total";
+    type Key = (CampaignId, bool, i64, String, String);
+
+    fn select(backend: DatabaseBackend) -> Statement {
+        use campaign_total::Column::*;
+        let sums = [
+            Conversions,
+            Renewals,
+            Redemptions,
+            RefundedRedemptions,
+            Revenue,
+            Refunded,
+            Commission,
+        ];
+        campaign_total::Entity::find()
+            .filter(any(sums))
+            .order_by_asc(CampaignId)
+            .order_by_asc(Livemode)
+            .order_by_asc(Hour)
+            .order_by_asc(bytewise(backend, AttributionMethod.as_str()))
+            .order_by_asc(bytewise(backend, Currency.as_str()))
+            .build(backend)
+    }
+
+    fn key(&self) -> Self::Key {
+        (
+            self.campaign_id,
+            self.livemode,
+            self.hour,
+            self.attribution_method.to_value(),
+            self.currency.clone(),
+        )
+    }
+
+    fn place(&self) -> Place {
+        let names = json!({
+            "campaign": self.campaign_id, "hour": self.hour, "attributionMethod": self.attribution_method,
+            "currency": self.currency,
+        });
+        place(feed(self.brand_id, self.livemode), None, names)
+    }
+
+    fn fields(&self) -> Fields {
+        vec![
+            ("conversions", json!(self.conversions)),
+            ("renewals", json!(self.renewals)),
+            ("redemptions", json!(self.redemptions)),
+            ("refundedRedemptions", json!(self.refunded_redemptions)),
             ("revenue", json!(self.revenue)),
             ("refunded", json!(self.refunded)),
             ("commission", json!(self.commission)),

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use entity::{
-    affiliate_balance, click, code_money,
-    code_total::{self, ALL_TIME},
+    affiliate_balance,
+    affiliate_total::{self, ALL_TIME},
+    campaign_code, campaign_total, click, code,
     conversion::{self, AttributionMethod, ConversionKind, ConversionStatus},
     feed_counter,
     feed_event::{self, FeedKind},
@@ -26,8 +27,7 @@ pub async fn check(url: &str) {
     let reader = db.reader();
     let conversions = conversion::Entity::find().filter(conversion::Column::MergedInto.is_null());
     let conversions = conversions.all(reader).await.unwrap();
-    counts(reader, &conversions).await;
-    money(reader, &conversions).await;
+    totals(reader, &conversions).await;
     ledger(reader, &conversions).await;
     feed(reader).await;
     clicks(reader).await;
@@ -42,67 +42,129 @@ pub async fn log(url: &str) {
     db.close().await;
 }
 
-async fn counts(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
-    let mut counted: BTreeMap<(Uuid, i64), [i64; 3]> = BTreeMap::new();
+/// Conversions, renewals, redemptions, refunded redemptions, revenue, refunds, commission.
+type Sums = [i64; 7];
+
+/// Campaign and mode, affiliate, code, method, hour and currency.
+type Place = ((Uuid, bool), Uuid, Uuid, AttributionMethod, i64, String);
+
+/// The totals by affiliate and code, and those by campaign, which are their sums.
+async fn totals(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
+    let mut counted: BTreeMap<Place, Sums> = BTreeMap::new();
+    used(db, &mut counted).await;
+    for row in conversions {
+        let code = winning_code(row).map_or(Uuid::nil(), |code| code.0);
+        for bucket in [ALL_TIME, hour(row.occurred_at)] {
+            let place = |currency: &str| {
+                let (campaign, affiliate) = ((row.campaign_id.0, row.livemode), row.affiliate_id.0);
+                (
+                    campaign,
+                    affiliate,
+                    code,
+                    row.attribution_method,
+                    bucket,
+                    currency.to_owned(),
+                )
+            };
+            let sums = counted.entry(place(&row.currency)).or_default();
+            sums[0] += 1;
+            sums[1] += i64::from(row.kind == ConversionKind::Renewal);
+            sums[4] += row.amount;
+            sums[5] += row.refunded_amount;
+            counted.entry(place(&row.commission_currency)).or_default()[6] += row.commission;
+        }
+    }
+    counted.retain(|_, sums| *sums != Sums::default());
+    let mut of_campaigns: BTreeMap<_, Sums> = BTreeMap::new();
+    for ((campaign, _, _, method, hour, currency), sums) in &counted {
+        let sum = of_campaigns
+            .entry((*campaign, *method, *hour, currency.clone()))
+            .or_default();
+        sum.iter_mut().zip(sums).for_each(|(sum, part)| *sum += part);
+    }
+    macro_rules! sums {
+        ($row:ident) => {
+            [
+                $row.conversions,
+                $row.renewals,
+                $row.redemptions,
+                $row.refunded_redemptions,
+                $row.revenue,
+                $row.refunded,
+                $row.commission,
+            ]
+        };
+    }
+    let rows = affiliate_total::Entity::find().all(db).await.unwrap().into_iter();
+    let totals: BTreeMap<Place, Sums> = rows
+        .map(|row| {
+            let sums = sums!(row);
+            let campaign = (row.campaign_id.0, row.livemode);
+            let (affiliate, code) = (row.affiliate_id.0, row.code_id.0);
+            (
+                (
+                    campaign,
+                    affiliate,
+                    code,
+                    row.attribution_method,
+                    row.hour,
+                    row.currency,
+                ),
+                sums,
+            )
+        })
+        .filter(|(_, sums)| *sums != Sums::default())
+        .collect();
+    assert_eq!(totals, counted, "affiliate_total");
+    let rows = campaign_total::Entity::find().all(db).await.unwrap().into_iter();
+    let totals: BTreeMap<_, Sums> = rows
+        .map(|row| {
+            let sums = sums!(row);
+            (
+                (
+                    (row.campaign_id.0, row.livemode),
+                    row.attribution_method,
+                    row.hour,
+                    row.currency,
+                ),
+                sums,
+            )
+        })
+        .filter(|(_, sums)| *sums != Sums::default())
+        .collect();
+    assert_eq!(totals, of_campaigns, "campaign_total");
+}
+
+/// Redemptions, of whose the code is.
+async fn used(db: &impl ConnectionTrait, counted: &mut BTreeMap<Place, Sums>) {
+    let mut sellers: BTreeMap<CodeId, (Uuid, Uuid)> = BTreeMap::new();
+    for row in code::Entity::find().all(db).await.unwrap() {
+        sellers.insert(row.id, (row.campaign_id.0, row.affiliate_id.0));
+    }
+    for row in campaign_code::Entity::find().all(db).await.unwrap() {
+        sellers.insert(row.id, (row.campaign_id.0, Uuid::nil()));
+    }
     for row in redemption::Entity::find().all(db).await.unwrap() {
+        let (campaign, affiliate) = sellers[&row.code_id];
         for bucket in [ALL_TIME, hour(row.occurred_at)] {
-            counted.entry((row.code_id.0, bucket)).or_default()[usize::from(row.refunded)] += 1;
+            let method = AttributionMethod::Coupon;
+            let place = (
+                (campaign, row.livemode),
+                affiliate,
+                row.code_id.0,
+                method,
+                bucket,
+                "XXX".to_owned(),
+            );
+            counted.entry(place).or_default()[2 + usize::from(row.refunded)] += 1;
         }
     }
-    for row in conversions.iter().filter(|row| row.kind == ConversionKind::Renewal) {
-        let Some(code) = winning_code(row) else { continue };
-        for bucket in [ALL_TIME, hour(row.occurred_at)] {
-            counted.entry((code.0, bucket)).or_default()[2] += 1;
-        }
-    }
-    let totals = code_total::Entity::find().all(db).await.unwrap();
-    let totals = totals.into_iter().map(|row| {
-        (
-            (row.code_id.0, row.hour),
-            [row.redemptions, row.refunded_redemptions, row.renewals],
-        )
-    });
-    assert_eq!(
-        totals.filter(|(_, sums)| *sums != [0; 3]).collect::<BTreeMap<_, _>>(),
-        counted,
-        "code_total"
-    );
 }
 
 /// The code whose affiliate is credited because of it.
 fn winning_code(row: &conversion::Model) -> Option<CodeId> {
     let won = row.attribution_method == AttributionMethod::Coupon && row.code_is_own;
     won.then_some(row.code_id).flatten()
-}
-
-async fn money(db: &impl ConnectionTrait, conversions: &[conversion::Model]) {
-    let mut counted: BTreeMap<(Uuid, i64, String), [i64; 3]> = BTreeMap::new();
-    for row in conversions {
-        let Some(CodeId(code)) = winning_code(row) else {
-            continue;
-        };
-        for bucket in [ALL_TIME, hour(row.occurred_at)] {
-            let sums = counted.entry((code, bucket, row.currency.clone())).or_default();
-            sums[0] += row.amount;
-            sums[1] += row.refunded_amount;
-            counted
-                .entry((code, bucket, row.commission_currency.clone()))
-                .or_default()[2] += row.commission;
-        }
-    }
-    counted.retain(|_, sums| *sums != [0; 3]);
-    let totals = code_money::Entity::find().all(db).await.unwrap();
-    let totals = totals.into_iter().map(|row| {
-        (
-            (row.code_id.0, row.hour, row.currency),
-            [row.revenue, row.refunded, row.commission],
-        )
-    });
-    assert_eq!(
-        totals.filter(|(_, sums)| *sums != [0; 3]).collect::<BTreeMap<_, _>>(),
-        counted,
-        "code_money"
-    );
 }
 
 /// Each conversion's commission is the sum of its affiliate's entries, in its currency, and nobody else has any but its

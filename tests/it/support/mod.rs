@@ -10,6 +10,7 @@ pub mod clicks;
 pub mod client;
 pub mod database;
 pub mod evidence;
+pub mod figures;
 pub mod history;
 pub mod instance;
 pub mod issuer;

@@ -137,6 +137,7 @@ pub fn queries() -> Vec<Specimen> {
         "from": "2020-01-01T00:00:00Z", "before": "2040-01-01T00:00:00Z",
     });
     all.extend(list("codeRedemptionStats", json!({ "filter": stats })));
+    all.extend(figures());
     // All there is of fifty entries is more than one query may ask for.
     let entries = list(
         "ledgerEntries",
@@ -155,6 +156,34 @@ pub fn queries() -> Vec<Specimen> {
         "receivedFrom": "2020-01-01T00:00:00Z", "receivedBefore": "2040-01-01T00:00:00Z",
     });
     all.extend(list("stripeEvents", json!({ "filter": events })));
+    all
+}
+
+/// What dashboards draw: everywhere with all that there is to choose from.
+fn figures() -> Vec<Specimen> {
+    let range = json!({ "from": "2026-10-01T00:00:00Z", "before": "2026-12-01T00:00:00Z" });
+    let filter = json!({
+        "campaignId": "$campaign", "affiliateId": "$affiliate", "codeId": "$code", "attributionMethod": ["COUPON"],
+    });
+    let chosen = |more: Value| {
+        let mut arguments = json!({ "range": range, "filter": filter });
+        arguments
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        arguments
+    };
+    let mut all = vec![
+        specimen("Query", "salesSeries", chosen(json!({ "interval": "MONTH" }))),
+        specimen("Query", "salesSeries", json!({})),
+        specimen("Query", "salesComparison", chosen(json!({}))),
+        specimen("Query", "salesComparison", json!({})),
+    ];
+    for field in ["topAffiliates", "topCodes", "topCampaigns"] {
+        let revenue = json!({ "metric": "REVENUE", "currency": "USD", "first": 5 });
+        all.push(specimen("Query", field, chosen(revenue)));
+        all.push(specimen("Query", field, json!({ "metric": "CONVERSIONS", "first": 5 })));
+    }
     all
 }
 
