@@ -125,7 +125,8 @@ impl Buckets {
         holder.iter().for_each(|part| hash.update(part));
         let full_at = self.full_at.get_with(hash.finalize().into(), Arc::default);
         let (now, price) = (clock.now().timestamp_micros(), price(points, limit));
-        let later = |full_at: i64| full_at.max(now) + price;
+        // A clock that was set back must keep nobody waiting: no budget takes longer than a minute to fill.
+        let later = |full_at: i64| if full_at - now > MINUTE { now } else { full_at.max(now) } + price;
         let taken = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             Some(later(full_at)).filter(|full_at| full_at - now <= MINUTE)
         });
@@ -190,6 +191,16 @@ mod tests {
         clock.advance(TimeDelta::hours(1));
         assert_eq!(take(1), left(599, 1));
         assert_eq!(buckets.take(&clock, [b"b"], 600), left(0, 60));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+        let (buckets, clock) = buckets(600);
+        let take = |points| buckets.take(&clock, [b"a"], points).map(|it| it.unwrap().remaining);
+        assert_eq!(take(600), Ok(0));
+        clock.advance(TimeDelta::hours(-1));
+        assert_eq!(take(500), Ok(100));
+        assert_eq!(take(200), Err(Exhausted { retry_after: 10 }));
     }
 
     #[test]

@@ -47,6 +47,19 @@ export class Demo {
     }
   }
 
+  /** Waits until so many sales of codes came in. */
+  async sales(count: number): Promise<void> {
+    const query = "{ conversions(filter: { attributionMethod: [COUPON], status: [PENDING] }) { totalCount } }";
+    const headers = { authorization: `Bearer ${this.token("analyst")}`, "content-type": "application/json" };
+    for (let tries = 0; tries < 600; tries += 1) {
+      const response = await fetch(`${this.base}/graphql`, { method: "POST", headers, body: JSON.stringify({ query }) });
+      const { data } = (await response.json()) as { data: { conversions: { totalCount: number } } };
+      if (data.conversions.totalCount >= count) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error("the demo's sales do not come in");
+  }
+
   token(role: Role): string {
     return this.tokens.get(role) ?? "";
   }

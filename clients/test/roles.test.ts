@@ -10,6 +10,7 @@ let demo: Demo;
 const open: Connection[] = [];
 before(async () => {
   demo = await Demo.start();
+  await demo.sales(3);
 });
 after(async () => {
   await Promise.all(open.map((connection) => connection.close()));

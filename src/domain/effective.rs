@@ -8,7 +8,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelec
 
 use crate::error::Result;
 
-/// Now, or the first moment after the last row of the same object; the caller holds what keeps others from adding one.
+/// Now, or the first moment after the last row of the same object, where that is still to come. The caller holds what
+/// keeps others from adding one.
 pub(super) async fn after_the_last<C>(
     txn: &impl ConnectionTrait,
     column: C,
@@ -26,7 +27,6 @@ where
         .into_tuple()
         .one(txn)
         .await?;
-    Ok(last
-        .flatten()
-        .map_or(now, |last| now.max(last + TimeDelta::microseconds(1))))
+    let ahead = last.flatten().filter(|last| *last > now);
+    Ok(ahead.map_or(now, |last| last + TimeDelta::microseconds(1)))
 }

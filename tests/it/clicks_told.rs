@@ -17,14 +17,7 @@ async fn told(app: &TestApp) -> Vec<Vec<String>> {
         .unwrap();
     let of = |row: &sale::Model| {
         let facts: Facts = serde_json::from_str(&row.facts).unwrap();
-        let subscriptions = facts.subscriptions.values().flat_map(|it| &it.clicks);
-        let invoices = facts.invoices.values().flat_map(|it| &it.clicks);
-        let sessions = facts.sessions.values().flat_map(|it| &it.clicks);
-        let all: BTreeSet<String> = subscriptions
-            .chain(invoices)
-            .chain(sessions)
-            .map(ToString::to_string)
-            .collect();
+        let all: BTreeSet<String> = facts.clicks().map(|click| click.to_string()).collect();
         all.into_iter().collect::<Vec<_>>()
     };
     rows.iter().filter(|row| row.merged_into.is_none()).map(of).collect()
@@ -98,6 +91,29 @@ both! {
         app.deliver(&sale.sold(Shape::Acacia)).await;
         assert_eq!((told(app).await.pop().unwrap(), asked(app)), (vec![click], 2));
         assert_eq!(app.parked().await, Vec::<String>::new());
+    }
+
+    async fn a_customers_click_counts_where_the_start_names_neither_click_nor_code_in_any_order(app: &TestApp) {
+        let stage = app.stage_with(CampaignSpec::default(), CouponSpec::default().with("overridesClickAttribution", false)).await;
+        let click = app.click_on(&app.olivia(), &stage.bob).await;
+        for reversed in [false, true] {
+            let name = format!("cus_{reversed}");
+            customer(app, &name, &click);
+            let sale = app.sale().customer(&name).promo(app.promo("SARAH20")).build();
+            sale.sync(&app.acme.stripe);
+            // The code is told by the invoice alone.
+            let mut start = sale.subscription_created(Shape::Acacia);
+            start["data"]["object"]["discount"] = Value::Null;
+            start["data"]["object"]["discounts"] = json!([]);
+            let mut events = [start, sale.invoice_paid(Shape::Acacia)];
+            if reversed {
+                events.reverse();
+            }
+            for event in &events {
+                app.deliver([event]).await;
+            }
+        }
+        assert_eq!(app.told().await, ["ACQUISITION PENDING sarah SARAH20 4000 USD, commission 800"; 2]);
     }
 
     async fn no_event_is_set_aside_for_a_customer_that_tells_nothing(app: &TestApp) {

@@ -1,5 +1,5 @@
-//! No N+1, anywhere: whatever is asked of the rows of a page costs as many statements for one row as for ten and for a
-//! hundred. The served schema is walked, so a field that breaks this fails here by being there.
+//! No N+1, anywhere: whatever is asked of the rows of a page costs no more statements for ten rows and for a hundred than
+//! for one. The served schema is walked, so a field that breaks this fails here by being there.
 
 use futures_util::future::join_all;
 use rekomi::{clock::Clock, standin::StandIn};
@@ -18,6 +18,9 @@ const PAGES: [usize; 3] = [1, 10, 100];
 /// Rows that each list has, and two that end the chain of recruiters on either side.
 const ROWS: usize = 100;
 const ALL: usize = ROWS + 3;
+/// A loader may be asked again for rows that are met deeper down, and a single row may have nothing below it to ask for. Row
+/// by row, ten would cost more than that.
+const AGAIN: usize = 4;
 /// A hundred of these are more than one query may ask for; `loaders.rs` asks for fifty.
 const TOO_DEAR: &[&str] = &["StripeEvent.payload"];
 
@@ -130,7 +133,7 @@ on_both! {
                     requests.push(request);
                 }
                 let counts = settled(&mut statements, &requests).await;
-                if counts.iter().any(|count| *count != counts[0]) {
+                if counts.iter().any(|count| *count > counts[0] + AGAIN) {
                     wrong.push(format!("{name} {{ {selection} }}: {counts:?} statements for {PAGES:?} rows"));
                 }
             }

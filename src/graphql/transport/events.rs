@@ -42,12 +42,13 @@ pub(super) fn next(operation: Option<&str>, answer: &Answer) -> Result<Event, ax
     }
 }
 
-/// The end of an operation. The data is never left out: browsers pass over events without any.
+/// The end of an operation. The data is never left out, as browsers pass over events without any; and axum leaves out
+/// what is empty.
 pub(super) fn complete(operation: Option<&str>) -> Result<Event, axum::Error> {
     let event = Event::default().event("complete");
     match operation {
         Some(id) => event.json_data(json!({ "id": id })),
-        None => Ok(event.data("")),
+        None => Ok(event.data("null")),
     }
 }
 

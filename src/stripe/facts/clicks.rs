@@ -54,23 +54,22 @@ impl Facts {
         let subscriptions = self.subscriptions.values().map(|it| &it.clicks);
         let invoices = self.invoices.values().map(|it| &it.clicks);
         let sessions = self.sessions.values().map(|it| &it.clicks);
-        subscriptions.chain(invoices).chain(sessions).flatten().copied()
+        let named = subscriptions.chain(invoices).chain(sessions);
+        named.chain(self.customers.values()).flatten().copied()
     }
 
-    /// Whether anything names a click.
-    pub(super) fn names_click(&self) -> bool {
-        self.clicks().next().is_some()
-    }
-
-    /// What a customer names, told of the sale that it was looked up for.
+    /// What a customer names, told with the name of the sale that it was looked up for.
     pub(super) fn read_customer(&mut self, id: &str, sale: &str, object: &Value) {
         let name = sale.to_owned();
-        let clicks = match sale.split('_').next() {
-            Some("sub") => &mut self.subscriptions.entry(name).or_default().clicks,
-            Some("cs") => &mut self.sessions.entry(name).or_default().clicks,
-            _ => &mut self.invoices.entry(name).or_default().clicks,
-        };
-        clicks.extend(in_metadata([object]));
+        match sale.split('_').next() {
+            Some("sub") => drop(self.subscriptions.entry(name).or_default()),
+            Some("cs") => drop(self.sessions.entry(name).or_default()),
+            _ => drop(self.invoices.entry(name).or_default()),
+        }
+        let clicks = in_metadata([object]);
+        if !clicks.is_empty() {
+            self.customers.insert(id.to_owned(), clicks);
+        }
         self.looked_up.insert(id.to_owned());
     }
 }
@@ -142,11 +141,11 @@ mod tests {
         for sale in ["sub_1", "cs_1", "in_1"] {
             let mut facts = Facts::default();
             facts.read_customer("cus_1", sale, &names(ONE));
-            assert!(facts.names_click() && facts.looked_up.contains("cus_1"));
+            assert!(facts.clicks().count() == 1 && facts.looked_up.contains("cus_1"));
             assert_eq!(facts.keys(), [sale.to_owned()].into());
             let mut deleted = Facts::default();
             deleted.read_customer("cus_1", sale, &json!({ "id": "cus_1", "deleted": true }));
-            assert!(!deleted.names_click());
+            assert_eq!(deleted.clicks().count(), 0);
             let (mut before, mut after) = (deleted.clone(), facts.clone());
             before.merge(facts.clone());
             after.merge(deleted);

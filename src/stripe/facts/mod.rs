@@ -73,6 +73,9 @@ pub struct Facts {
     /// What managers decided about its parts, later ones after earlier ones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub decisions: BTreeMap<Uuid, Decision>,
+    /// The clicks that customers name, by `cus_…`; of those that were looked up.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub customers: BTreeMap<String, BTreeSet<ClickId>>,
     /// Payment intents whose invoices were looked up, found or not; and customers that were.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub looked_up: BTreeSet<String>,
@@ -97,7 +100,7 @@ pub struct Subscription {
     /// `cus_…`, where it can be asked for clicks that it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
-    /// The clicks that its metadata names, or its customer's.
+    /// The clicks that its metadata names.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub clicks: BTreeSet<ClickId>,
 }
@@ -122,7 +125,7 @@ pub struct Invoice {
     /// `cus_…`, where it begins a sale, and it can be asked for clicks that it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
-    /// The clicks that its metadata names, its subscription's or its customer's.
+    /// The clicks that its metadata names, or its subscription's.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub clicks: BTreeSet<ClickId>,
 }
@@ -202,6 +205,9 @@ impl Facts {
         merge_map(&mut self.reported, other.reported);
         for (id, decision) in other.decisions {
             self.decisions.entry(id).or_insert(decision);
+        }
+        for (id, clicks) in other.customers {
+            self.customers.entry(id).or_default().extend(clicks);
         }
         self.looked_up.extend(other.looked_up);
     }

@@ -1,6 +1,9 @@
 //! What has to be fetched from Stripe, because the payload cannot tell it and nothing known does.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::Serialize;
 
@@ -159,7 +162,7 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
     let touched = event.refunded_charges();
     let unclear = unclear.filter(|charge| touched.contains(charge));
     needs.extend(unclear.map(|charge| Request::Refunds(charge.clone())));
-    needs.extend(customer_of_new_sale(event, known, &matched));
+    needs.extend(customers_of_beginnings(event, known, &matched));
     for promotion_code in known.promotion_code_ids() {
         if !known.promotion_codes.contains_key(promotion_code) && !matched(promotion_code) {
             needs.insert(Request::PromotionCode(promotion_code.to_owned()));
@@ -168,25 +171,63 @@ pub fn needs(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> BT
     needs
 }
 
-/// The customer of a sale that begins, where nothing that is known of it names a click or a code of ours.
-fn customer_of_new_sale(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> Option<Request> {
-    let of_ours = |id: &str| known.promotion_codes.get(id).is_some_and(|code| code.row_id.is_some());
-    let mut codes = known.promotion_code_ids().into_iter();
-    if known.names_click() || codes.any(|id| matched(id) || of_ours(id)) {
-        return None;
-    }
+/// The customers of what an event says to begin, where nothing that is known of that names a click or a code of ours: only
+/// there does what a customer names count. What is known of the rest of the sale must not matter, or the order would.
+fn customers_of_beginnings(event: &Facts, known: &Facts, matched: impl Fn(&str) -> bool) -> Vec<Request> {
     let subscriptions = event.subscriptions.iter();
     let started = subscriptions.filter(|(_, it)| it.active || it.trialing);
     let sessions = event.sessions.iter().filter(|(_, it)| it.total.is_some());
     let invoices = event.invoices.iter().filter(|(_, it)| it.paid.is_some());
-    let mut sales = started
+    let begun = started
         .map(|(name, it)| (name, &it.customer))
         .chain(sessions.map(|(name, it)| (name, &it.customer)))
         .chain(invoices.map(|(name, it)| (name, &it.customer)));
-    sales.find_map(|(name, customer)| {
-        let customer = customer.as_ref().filter(|id| !known.looked_up.contains(*id))?;
-        Some(Request::Customer(customer.clone(), name.clone()))
-    })
+    let mut customers = BTreeMap::new();
+    for (name, customer) in begun {
+        let open = customer.as_ref().filter(|id| !known.looked_up.contains(*id));
+        if let Some(customer) = open.filter(|_| !names_click_or_code(known, name, &matched)) {
+            customers.entry(customer).or_insert(name);
+        }
+    }
+    let request = |(customer, name): (&String, &String)| Request::Customer(customer.clone(), name.clone());
+    customers.into_iter().map(request).collect()
+}
+
+/// Whether something names a click or a code of ours that certainly belongs to the same beginning: to the subscription's
+/// start, or the one-off payment, that goes by this name.
+fn names_click_or_code(known: &Facts, name: &String, matched: impl Fn(&str) -> bool) -> bool {
+    let of_session = known
+        .sessions
+        .get(name)
+        .and_then(|session| session.subscription.as_ref());
+    let of_invoice = known
+        .invoices
+        .get(name)
+        .and_then(|invoice| invoice.subscription.as_ref());
+    let subscription = of_session.or(of_invoice).unwrap_or(name);
+    let its_invoice = known.sessions.get(name).and_then(|session| session.invoice.as_ref());
+    let start = known.subscriptions.get(subscription).into_iter();
+    let sessions = known.sessions.iter().filter(|(id, it)| {
+        *id == name || it.subscription.as_ref() == Some(subscription) || it.invoice.as_ref() == Some(name)
+    });
+    let invoices = known.invoices.iter().filter(|(id, it)| {
+        *id == name || Some(*id) == its_invoice || it.first && it.subscription.as_ref() == Some(subscription)
+    });
+    let (start, sessions, invoices): (Vec<_>, Vec<_>, Vec<_>) =
+        (start.collect(), sessions.collect(), invoices.collect());
+    let clicks = start.iter().map(|it| &it.clicks);
+    let clicks = clicks.chain(sessions.iter().map(|(_, it)| &it.clicks));
+    let mut clicks = clicks.chain(invoices.iter().map(|(_, it)| &it.clicks)).flatten();
+    let discounts = start.iter().flat_map(|it| it.discounts.iter().flatten());
+    let discounts = discounts.chain(sessions.iter().flat_map(|(_, it)| it.codes.keys()));
+    let mut discounts = discounts.chain(invoices.iter().flat_map(|(_, it)| it.discounts.keys()));
+    let of_ours = |id: &str| known.promotion_codes.get(id).is_some_and(|code| code.row_id.is_some());
+    let is_ours = |discount: &String| {
+        let discount = known.discounts.get(discount);
+        let code = discount.and_then(|discount| discount.promotion_code.as_deref());
+        code.is_some_and(|code| matched(code) || of_ours(code))
+    };
+    clicks.next().is_some() || discounts.any(is_ours)
 }
 
 /// Payments that money went back on or that are disputed, whose invoice nobody has named yet.

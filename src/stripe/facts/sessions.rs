@@ -38,7 +38,7 @@ pub struct Session {
     /// `cus_…`, where it can be asked for clicks that it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
-    /// The clicks that `client_reference_id` and its metadata name, or its customer's.
+    /// The clicks that `client_reference_id` and its metadata name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub clicks: BTreeSet<ClickId>,
 }

@@ -57,6 +57,11 @@ impl OnPart {
         }
     }
 
+    /// None of our codes is on it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.codes.is_empty() && self.shared.is_empty()
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = CodeId> {
         let codes = self.codes.iter().map(|candidate| candidate.code_id);
         codes.chain(self.shared.keys().copied())

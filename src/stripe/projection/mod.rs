@@ -166,7 +166,11 @@ impl Thread<'_> {
                 began: moment(part.began),
                 codes: &on_part.codes,
                 shared: &on_part.shared.values().cloned().collect(),
-                clicks: &part.clicks,
+                clicks: if on_part.is_silent() {
+                    part.clicks_of_any()
+                } else {
+                    &part.clicks
+                },
                 campaign: part.reported.and_then(|reported| reported.campaign),
                 word: part.reported.and_then(|reported| self.word(reported)),
                 bound: bound.as_ref(),

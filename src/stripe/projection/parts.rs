@@ -30,6 +30,8 @@ pub(super) struct Part<'a> {
     pub(super) back: MoneyBack,
     /// The clicks that it names.
     pub(super) clicks: BTreeSet<ClickId>,
+    /// The clicks that its customer names, where it begins something: they count where nothing else tells.
+    pub(super) clicks_of_customer: BTreeSet<ClickId>,
     /// What the brand's server reported, where the sale was made outside Stripe.
     pub(super) reported: Option<&'a ReportedSale>,
 }
@@ -52,6 +54,15 @@ impl Part<'_> {
 
     pub(super) fn fully_refunded(&self) -> bool {
         self.back.whole || self.gross() > 0 && self.back.amount >= self.gross()
+    }
+
+    /// The clicks that it names, or else its customer.
+    pub(super) fn clicks_of_any(&self) -> &BTreeSet<ClickId> {
+        if self.clicks.is_empty() {
+            &self.clicks_of_customer
+        } else {
+            &self.clicks
+        }
     }
 
     pub(super) fn occurred_at(&self) -> DateTime<Utc> {
@@ -145,6 +156,10 @@ fn acquisition<'a>(
     let of_sessions = sessions_of_start(facts, id, first).flat_map(|(_, session)| &session.clicks);
     let of_subscription = subscription.into_iter().flat_map(|it| &it.clicks);
     let mut clicks: BTreeSet<ClickId> = of_sessions.chain(of_subscription).copied().collect();
+    let customers = sessions_of_start(facts, id, first).filter_map(|(_, session)| session.customer.as_ref());
+    let customers = customers.chain(subscription.and_then(|it| it.customer.as_ref()));
+    let customers = customers.chain(first.and_then(|(_, invoice)| invoice.customer.as_ref()));
+    let clicks_of_customer = of_customers(facts, customers);
     let mut back = MoneyBack::default();
     let mut aliases = Vec::new();
     if let Some((first, invoice)) = first {
@@ -170,6 +185,7 @@ fn acquisition<'a>(
         customer_email: email,
         back,
         clicks,
+        clicks_of_customer,
         reported: None,
     })
 }
@@ -185,6 +201,12 @@ fn on_start<'a>(facts: &Facts, subscription: Option<&'a Subscription>) -> BTreeM
         .flat_map(|it| it.discounts.as_ref().unwrap_or(&it.discounts_later));
     let at_start = discounts.filter(|id| began.is_none_or(|began| start(id) <= began + DAY));
     at_start.map(|id| (id.as_str(), 0)).collect()
+}
+
+/// The clicks that customers name.
+fn of_customers<'a>(facts: &Facts, customers: impl Iterator<Item = &'a String>) -> BTreeSet<ClickId> {
+    let named = customers.filter_map(|id| facts.customers.get(id));
+    named.flatten().copied().collect()
 }
 
 fn amounts(discounts: &BTreeMap<String, i64>) -> impl Iterator<Item = (&str, i64)> {
@@ -255,6 +277,7 @@ fn session_parts<'a>(payments: &Payments<'_>, facts: &'a Facts) -> Vec<Part<'a>>
             customer_email: session.customer_email.as_deref(),
             back: payment.map_or_else(MoneyBack::default, |payment| payments.back_of(payment, paid.currency)),
             clicks: clicks.copied().collect(),
+            clicks_of_customer: of_customers(facts, sessions.iter().filter_map(|(_, it, _)| it.customer.as_ref())),
             reported: None,
         })
     };
@@ -273,6 +296,10 @@ fn invoice_part<'a>(
     discounts.extend(amounts(&invoice.discounts));
     let of_sessions = sessions_of_invoice(facts, id, invoice).flat_map(|(_, session)| &session.clicks);
     let clicks = of_sessions.chain(&invoice.clicks).copied().collect();
+    let customers = sessions_of_invoice(facts, id, invoice).filter_map(|(_, session)| session.customer.as_ref());
+    let customers = customers
+        .filter(|_| kind == ConversionKind::OneOff)
+        .chain(&invoice.customer);
     let mut sessions = sessions_of_invoice(facts, id, invoice);
     let of_session = sessions.find_map(|(_, session)| session.customer_email.as_deref());
     Some(Part {
@@ -290,6 +317,7 @@ fn invoice_part<'a>(
         customer_email: invoice.customer_email.as_deref().or(of_session),
         back: money_back(payments, id, invoice),
         clicks,
+        clicks_of_customer: of_customers(facts, customers),
         reported: None,
     })
 }

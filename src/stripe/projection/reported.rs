@@ -1,6 +1,6 @@
 //! A sale that the brand's server reported, as a part. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entity::conversion::ConversionKind;
 
@@ -69,6 +69,7 @@ impl<'a> Part<'a> {
                 whole: reported.fully_refunded,
             },
             clicks: sale.click.into_iter().collect(),
+            clicks_of_customer: BTreeSet::new(),
             reported: Some(sale),
         })
     }

@@ -75,7 +75,6 @@ fn read(block: &str) -> Option<Heard> {
             "" => return None,
             "event" => heard.event = value.to_owned(),
             "id" => heard.id = Some(value.to_owned()),
-            "data" if value.is_empty() => heard.data = Some(Value::Null),
             "data" => heard.data = Some(serde_json::from_str(value).unwrap()),
             other => panic!("no such field: {other}"),
         }

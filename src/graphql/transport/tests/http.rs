@@ -85,10 +85,17 @@ async fn a_query_is_answered_in_the_type_that_was_asked_for() {
     );
 
     let mut request = query("{ hello }");
-    set(&mut request, header::ACCEPT, "text/event-stream");
+    set(&mut request, header::ACCEPT, "text/html");
     let reply = send(&fixture, request).await;
     assert_eq!(reply.status, StatusCode::NOT_ACCEPTABLE);
     assert_eq!(reply.code(), "BAD_USER_INPUT");
+
+    // An event stream needs a token.
+    let mut request = query("{ hello }");
+    set(&mut request, header::ACCEPT, "text/event-stream");
+    let reply = send(&fixture, request).await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(reply.code(), "UNAUTHENTICATED");
 }
 
 #[tokio::test]
