@@ -87,7 +87,7 @@ impl<G: Gateway> EventStream<G> {
             .running
             .begin(String::new(), operation, stream.stay.caller(), place);
         if let Err(NotBegun::Refused(answer)) = begun {
-            stream.running.say(String::new(), answer);
+            stream.running.say(String::new(), *answer);
         }
         stream
     }

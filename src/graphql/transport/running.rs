@@ -32,7 +32,7 @@ pub(super) enum NotBegun {
     /// Another one has its id.
     Duplicate,
     /// Its document is not taken, or there are too many already.
-    Refused(Answer),
+    Refused(Box<Answer>),
 }
 
 impl<G: Gateway> Running<G> {
@@ -65,7 +65,7 @@ impl<G: Gateway> Running<G> {
             let message = format!("at most {limit} operations at once on one connection");
             Err(errors::error(message, Code::RateLimited))
         };
-        let operation = operation.map_err(|error| NotBegun::Refused(Answer::refused(error, &request_id)))?;
+        let operation = operation.map_err(|error| NotBegun::Refused(Box::new(Answer::refused(error, &request_id))))?;
         let answers = execute::stream(self.transport.clone(), operation, caller.clone(), place, request_id);
         self.insert(id, answers);
         Ok(())

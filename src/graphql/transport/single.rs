@@ -105,7 +105,7 @@ pub(super) async fn post<G: Gateway>(State(transport): State<Transport<G>>, requ
                 let message = "an operation with this id is running";
                 Err(Refusal::new(StatusCode::CONFLICT, message))
             }
-            Err(NotBegun::Refused(answer)) => Ok(http::refuse(answer, media)),
+            Err(NotBegun::Refused(answer)) => Ok(http::refuse(*answer, media)),
         }
     })
     .await
