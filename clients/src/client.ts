@@ -2,6 +2,7 @@
 // normalised cache beneath, so that what a mutation or a subscription brings shows wherever it is drawn.
 import { Client, fetchExchange, mapExchange, subscriptionExchange, type Exchange } from "@urql/core";
 import { cacheExchange } from "@urql/exchange-graphcache";
+import { persistedExchange } from "@urql/exchange-persisted";
 import { createClient as createEventClient } from "graphql-sse";
 import { CloseCode, createClient as createSocketClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -16,6 +17,8 @@ export interface Options {
   live?: "websocket" | "events" | undefined;
   /** Told of each answer that came over the network and not out of the cache, by the operation's name. */
   onAnswer?: (name: string) => void;
+  /** Another `fetch`, such as one that logs. */
+  fetch?: typeof fetch;
 }
 
 export interface Connection {
@@ -37,7 +40,15 @@ export function connect(options: Options): Connection {
     url: `${options.base}/graphql`,
     preferGetMethod: false,
     fetchOptions: { headers: { authorization } },
-    exchanges: [cache(), told(options.onAnswer), fetchExchange, subscriptions(live)],
+    ...(options.fetch && { fetch: options.fetch }),
+    // A query is sent by its hash, and in full only where the server does not know it yet.
+    exchanges: [
+      cache(),
+      told(options.onAnswer),
+      persistedExchange({ preferGetForPersistedQueries: false }),
+      fetchExchange,
+      subscriptions(live),
+    ],
   });
   return { client, live, close: async () => live.dispose() };
 }
@@ -63,12 +74,17 @@ function events(base: string, authorization: string) {
   });
 }
 
+/** Types of what has no id of its own. */
+const EMBEDDED = [
+  ...["AffiliateStanding", "AttributionStep", "CampaignStanding", "CodeRedemptionStats", "CodeStanding", "Money", "SalesBucket"],
+  ...["SalesChange", "SalesComparison", "SalesFigures", "SalesPeriod", "SalesSeries", "StripeInbox", "StripeSync", "UserError"],
+  "Viewer",
+];
+
 /** Objects with a global id are kept once, whoever asked for them; the rest belongs to what it hangs on. */
 function cache(): Exchange {
   const embedded = () => null;
-  const keys = Object.fromEntries(
-    ["Money", "AttributionStep", "CodeRedemptionStats", "StripeSync", "StripeInbox", "UserError"].map((type) => [type, embedded]),
-  );
+  const keys = Object.fromEntries(EMBEDDED.map((type) => [type, embedded]));
   return cacheExchange({ keys });
 }
 

@@ -49,12 +49,37 @@ test("an analyst sees conversions by source, and what each code brought", async 
   }
   const { codeRedemptionStats } = await query(analyst, operations.CodeStatsDocument, { first: 10 });
   assert.ok(codeRedemptionStats.nodes.some((stats) => stats.redemptions > 0));
+  const { salesSeries, viewer } = await query(analyst, operations.SalesDocument, {});
+  assert.equal(viewer.role, "ANALYST");
+  assert.equal(salesSeries.buckets.length, 30);
+  const sold = salesSeries.buckets.reduce((sum, { figures }) => sum + figures.conversions, 0);
+  assert.ok(sold >= conversions.nodes.length);
   const refused = await analyst.client
     .mutation(operations.CreateCampaignDocument, {
       input: { name: "Not mine", landingUrl: "https://shop.example", commission: { percent: "10" } },
     })
     .toPromise();
   assert.deepEqual(codes(refused.error), ["FORBIDDEN"]);
+});
+
+test("a document is sent once, and by its hash from then on", async () => {
+  const sent: { query?: string; extensions?: { persistedQuery?: unknown } }[] = [];
+  const analyst = connect({
+    base: demo.base,
+    token: demo.token("analyst"),
+    fetch: (input, init) => {
+      sent.push(JSON.parse(String(init?.body)));
+      return fetch(input, init);
+    },
+  });
+  open.push(analyst);
+  for (const first of [2, 3]) await query(analyst, operations.StandingsDocument, { first });
+  // Not known; the text; known.
+  assert.deepEqual(sent.map((body) => [body.query !== undefined, body.extensions?.persistedQuery !== undefined]), [
+    [false, true],
+    [true, true],
+    [false, true],
+  ]);
 });
 
 test("what a manager decides shows wherever the conversion is drawn, without asking again", async () => {
