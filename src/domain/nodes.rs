@@ -97,10 +97,10 @@ pub async fn conversions(
         let mut further = HashMap::new();
         for (asked, id) in leads {
             match rows.get(&id) {
-                Some(row) if row.merged_into.is_some() => {
-                    further.extend(row.merged_into.map(|older| (asked, older)));
-                }
-                Some(row) => drop(answers.insert(asked, row.clone())),
+                Some(row) => match row.leads_to() {
+                    Some(older) => drop(further.insert(asked, older)),
+                    None => drop(answers.insert(asked, row.clone())),
+                },
                 None => {}
             }
         }

@@ -184,7 +184,9 @@ pub(super) fn split(period: Period) -> (Option<Range<i64>>, Vec<Period>) {
     let start_of = |hour: i64| DateTime::from_timestamp(hour * HOUR, 0);
     let first = period.from.map_or(0, |from| {
         let hour = hour(from);
-        if start_of(hour) == Some(from) { hour } else { hour + 1 }
+        let whole = if start_of(hour) == Some(from) { hour } else { hour + 1 };
+        // Before 1970 there are no whole hours: the number of the last one is that of the sum of all.
+        if whole < 0 { 0 } else { whole }
     });
     let end = period.before.map_or(i64::MAX, hour);
     if first > end {

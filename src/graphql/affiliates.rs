@@ -100,7 +100,12 @@ impl Affiliate {
             .map_err(graphql_error)?;
         let page = self.loaders.code_page(below.clone().of(asked)).await;
         let node = |row: code::Model| AffiliateCode::new(row, &self.loaders);
-        connection::nested(page, Total::CodesOf(below), |row| order.place(row), node)
+        connection::nested(
+            page,
+            Total::CodesOf(below, self.loaders.clone()),
+            |row| order.place(row),
+            node,
+        )
     }
 
     /// Its links, one for each campaign that it is in.
@@ -165,7 +170,12 @@ impl Affiliate {
             row: Arc::new(row),
             loaders: self.loaders.clone(),
         };
-        connection::nested(page, Total::Recruits(below), |row| order.place(row), node)
+        connection::nested(
+            page,
+            Total::Recruits(below, self.loaders.clone()),
+            |row| order.place(row),
+            node,
+        )
     }
 
     /// All ledger entries, those on hold included; one sum per currency.

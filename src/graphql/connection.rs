@@ -4,7 +4,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Context, Object, OutputType, TypeName, connection::PageInfo};
 
-use super::{context::ContextExt, errors::graphql_error, loaders::Below};
+use super::{
+    context::ContextExt,
+    errors::graphql_error,
+    loaders::{Below, Loaders},
+};
 use crate::{
     domain::{
         affiliates::{self, AffiliateFilter},
@@ -102,34 +106,34 @@ pub enum Total {
     Affiliates(AffiliateFilter),
     Coupons(CouponFilter),
     Codes(CodeFilter),
-    CodesOf(Below<()>),
+    CodesOf(Below<()>, Arc<Loaders>),
     Clicks(ClickFilter),
     Conversions(Box<ConversionFilter>),
     Stats(CodeFilter, Period),
     ApiKeys,
     Audit(Box<AuditFilter>),
     Events(Box<EventFilter>),
-    Recruits(Below<()>),
+    Recruits(Below<()>, Arc<Loaders>),
     Ledger(Box<LedgerFilter>),
 }
 
 impl Total {
     async fn count(&self, ctx: &Context<'_>) -> Result<u64> {
         let (domain, requester) = (ctx.domain()?, ctx.requester()?);
-        let (actor, loaders) = (&requester.actor, &requester.loaders);
+        let actor = &requester.actor;
         match self {
             Self::Campaigns => campaigns::count(domain, actor).await,
             Self::Affiliates(filter) => affiliates::count(domain, actor, filter).await,
             Self::Coupons(filter) => coupons::count(domain, actor, filter).await,
             Self::Clicks(filter) => clicks::count(domain, actor, filter).await,
             Self::Codes(filter) => codes::count(domain, actor, filter).await,
-            Self::CodesOf(below) => below_one(loaders.code_count(below.clone()).await),
+            Self::CodesOf(below, loaders) => below_one(loaders.code_count(below.clone()).await),
             Self::Conversions(filter) => conversions::count(domain, actor, filter).await,
             Self::Stats(filter, period) => stats::count(domain, actor, filter, *period).await,
             Self::ApiKeys => api_keys::count(domain, actor).await,
             Self::Audit(filter) => audit::count(domain, actor, filter).await,
             Self::Events(filter) => inbox::count(domain, actor, filter).await,
-            Self::Recruits(below) => below_one(loaders.recruit_count(below.clone()).await),
+            Self::Recruits(below, loaders) => below_one(loaders.recruit_count(below.clone()).await),
             Self::Ledger(filter) => ledger::count(domain, actor, filter).await,
         }
     }

@@ -2,13 +2,14 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use async_graphql::{Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::{coupon, id::CouponId};
 
 use super::{
     affiliates::Affiliate,
     campaigns::Campaign,
+    context::ContextExt,
     errors::{UserError, graphql_error},
     loaders::Loaders,
     scalars::{Decimal, Money, MoneyInput, filter_id, id, present},
@@ -161,8 +162,13 @@ impl CampaignCoupon {
 
     /// How many codes on it are live (`ACTIVE`, as a customer meets them), of those that you may see, with the one that its
     /// campaign shares: they end with it when it is deleted.
-    async fn live_code_count(&self) -> async_graphql::Result<i32> {
-        let count = self.loaders.live_codes(self.row.id).await.map_err(graphql_error)?;
+    async fn live_code_count(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
+        let scope = ctx.requester().map_err(graphql_error)?.actor.scope;
+        let count = self
+            .loaders
+            .live_codes((self.row.id, scope))
+            .await
+            .map_err(graphql_error)?;
         Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
     }
 

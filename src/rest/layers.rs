@@ -56,7 +56,9 @@ impl MakeRequestId for NewId {
 async fn drop_bad_id(mut request: Request, next: Next) -> Response {
     let plain = |id: &HeaderValue| {
         let bytes = id.as_bytes();
-        bytes.len() <= MAX_ID && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+        !bytes.is_empty()
+            && bytes.len() <= MAX_ID
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
     };
     if request.headers().get(REQUEST_ID).is_some_and(|id| !plain(id)) {
         request.headers_mut().remove(REQUEST_ID);

@@ -85,6 +85,20 @@ async fn ten_hours(app: &TestApp) -> Stage {
 }
 
 both! {
+    async fn a_range_that_begins_before_1970_counts_nothing_twice(app: &TestApp) {
+        app.stage().await;
+        listening::sell(app, "SARAH20").await;
+        for filter in ["", "(filter: { from: \"1960-01-01T00:00:00Z\" })", "(filter: { from: \"1969-12-31T23:00:00Z\" })"] {
+            let figures = "nodes { redemptions revenue { minorUnits } }";
+            let told = app.ana().query(&format!("{{ codeRedemptionStats{filter} {{ {figures} }} }}")).await;
+            let once = json!([{ "redemptions": 1, "revenue": [{ "minorUnits": 4000 }] }]);
+            assert_eq!(told["codeRedemptionStats"]["nodes"], once, "{filter}");
+        }
+        let past = "(filter: { from: \"1960-01-01T00:00:00Z\", before: \"1970-01-01T00:00:00Z\" })";
+        let told = app.ana().query(&format!("{{ codeRedemptionStats{past} {{ nodes {{ redemptions }} }} }}")).await;
+        assert_eq!(told["codeRedemptionStats"]["nodes"], json!([{ "redemptions": 0 }]));
+    }
+
     async fn any_range_is_what_a_recount_gives(app: &TestApp) {
         let stage = ten_hours(app).await;
         let mut ranges = vec![

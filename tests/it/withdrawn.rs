@@ -70,6 +70,9 @@ both! {
         let asked = &asked["conversion"];
         assert_eq!((id(asked), &asked["status"]), (conversion.clone(), &json!("REJECTED")));
         assert_eq!(trail(asked).last().unwrap(), "SALE WITHDRAWN by what is known of it now nobody is credited");
+        let nodes = format!("{{ node(id: \"{conversion}\") {{ id }} nodes(ids: [\"{conversion}\"]) {{ id }} }}");
+        let it = json!({ "id": conversion });
+        assert_eq!(app.ana().query(&nodes).await, json!({ "node": it, "nodes": [it] }));
         // Nothing more of it is told, and no manager can bring it back.
         let before = app.everything().await;
         let decide = json!({ "ids": [conversion], "reason": "why not" });

@@ -144,8 +144,17 @@ pub(super) async fn clicks(domain: Domain, scope: Scope, ids: Vec<LinkId>) -> Re
 
 pub(super) async fn live_counts(
     domain: Domain,
-    scope: Scope,
-    ids: Vec<CouponId>,
-) -> Result<HashMap<CouponId, i64>, DbErr> {
-    live_codes::count(domain.db.reader(), &scope, ids).await
+    _: Scope,
+    keys: Vec<(CouponId, Scope)>,
+) -> Result<HashMap<(CouponId, Scope), i64>, DbErr> {
+    let mut alike: HashMap<Scope, Vec<CouponId>> = HashMap::new();
+    for (id, scope) in keys {
+        alike.entry(scope).or_default().push(id);
+    }
+    let mut counts = HashMap::new();
+    for (scope, ids) in alike {
+        let found = live_codes::count(domain.db.reader(), &scope, ids).await?;
+        counts.extend(found.into_iter().map(|(id, count)| ((id, scope), count)));
+    }
+    Ok(counts)
 }

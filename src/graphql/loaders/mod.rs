@@ -100,7 +100,8 @@ pub struct Loaders {
     overrides: Load<ConversionId, Amounts>,
     coupons: Load<CouponId, Arc<coupon::Model>>,
     coupon_syncs: Load<CouponId, (Arc<coupon::Model>, Sync)>,
-    live_codes: Load<CouponId, i64>,
+    /// The loaders of a feed are shared by callers who see different codes.
+    live_codes: Load<(CouponId, Scope), i64>,
     codes: Load<CodeId, Arc<code::Model>>,
     code_syncs: Load<CodeId, (Arc<code::Model>, Sync)>,
     campaign_code_syncs: Load<CodeId, (Arc<campaign_code::Model>, Sync)>,
@@ -160,7 +161,7 @@ loads! {
     /// How it stands with Stripe, and the row at that moment; `None` where nothing was ever owed.
     coupon_sync => coupon_syncs: CouponId => (Arc<coupon::Model>, Sync),
     /// How many of its codes that the caller may see are live; `None` for none.
-    live_codes => live_codes: CouponId => i64,
+    live_codes => live_codes: (CouponId, Scope) => i64,
     code => codes: CodeId => Arc<code::Model>,
     /// The same.
     code_sync => code_syncs: CodeId => (Arc<code::Model>, Sync),

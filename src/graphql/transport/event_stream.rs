@@ -14,13 +14,16 @@ use tokio::{
 
 use super::{
     Gateway, Transport,
-    errors::Answer,
+    errors::{self, Answer, Code},
     events,
     place::Place,
     request::Operation,
     running::{NotBegun, Running},
     stay::Stay,
 };
+
+/// Operations that may wait for their stream to be opened.
+const MAX_WAITING: usize = 8;
 
 /// What requests beside a stream ask of it.
 pub(super) enum Command {
@@ -132,7 +135,14 @@ impl<G: Gateway> EventStream<G> {
                 place,
                 begun,
             } => {
-                let outcome = self.running.begin(id, Ok(*operation), self.stay.caller(), place);
+                // Nothing is polled, or paid, before the stream is open.
+                let operation = if self.out.is_none() && self.running.len() >= MAX_WAITING {
+                    let message = format!("at most {MAX_WAITING} operations wait for a stream to be opened");
+                    Err(errors::error(message, Code::RateLimited))
+                } else {
+                    Ok(*operation)
+                };
+                let outcome = self.running.begin(id, operation, self.stay.caller(), place);
                 // Whoever asked may be gone; the operation goes on.
                 let _ = begun.send(outcome);
             }

@@ -166,6 +166,16 @@ impl Operation {
             let limit = expansion::MAX_SELECTIONS;
             return Err(too_complex(format!("the document selects more than {limit} fields")));
         }
+        match expansion::conflict(document) {
+            Ok(None) => {}
+            Ok(Some(name)) => {
+                let message = format!(
+                    "{name} is selected twice in one place, as another field or with other arguments: give one an alias"
+                );
+                return Err(errors::error(message, Code::BadUserInput));
+            }
+            Err(()) => return Err(too_complex("the document repeats its fields too often".to_owned())),
+        }
         if !introspection && introspection::is_asked(document) {
             let message = "introspection is switched off on this server";
             return Err(errors::error(message, Code::BadUserInput));

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::event_stream::Command;
 
 /// Streams that one caller may have waiting to be opened.
-const MAX_OF_CALLER: usize = 32;
+const MAX_OF_CALLER: usize = 4;
 
 /// Streams that may wait to be opened at all.
 const MAX: usize = 4096;

@@ -81,6 +81,11 @@ impl<G: Gateway> Running<G> {
         self.operations.insert(id, ended.boxed());
     }
 
+    /// How many run.
+    pub(super) fn len(&self) -> usize {
+        self.operations.len()
+    }
+
     /// Ends an operation. One that is not there has ended by itself meanwhile.
     pub(super) fn stop(&mut self, id: &str) {
         self.operations.remove(id);

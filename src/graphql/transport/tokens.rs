@@ -7,6 +7,8 @@
 pub(super) const MAX_TOKENS: usize = 10_000;
 /// Brackets of all kinds that stand open at once.
 pub(super) const MAX_NESTING: usize = 100;
+/// Bytes of a name or a number: it is told again in errors about it, as often as there are some.
+const MAX_WORD: usize = 200;
 /// Directives on whatever there is.
 pub(super) const MAX_DIRECTIVES: usize = 100;
 
@@ -21,6 +23,9 @@ pub(super) fn excess(document: &str) -> Option<String> {
             b'{' | b'(' | b'[' => nesting += 1,
             b'}' | b')' | b']' => nesting = nesting.saturating_sub(1),
             b'@' => directives += 1,
+            _ if is_word(first) && length > MAX_WORD => {
+                return Some(format!("the document has a name of more than {MAX_WORD} bytes"));
+            }
             _ => {}
         }
         tokens += 1;
