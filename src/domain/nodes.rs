@@ -96,12 +96,10 @@ pub async fn conversions(
         .await?;
         let mut further = HashMap::new();
         for (asked, id) in leads {
-            match rows.get(&id) {
-                Some(row) => match row.leads_to() {
-                    Some(older) => drop(further.insert(asked, older)),
-                    None => drop(answers.insert(asked, row.clone())),
-                },
-                None => {}
+            let Some(row) = rows.get(&id) else { continue };
+            match row.leads_to() {
+                Some(older) => drop(further.insert(asked, older)),
+                None => drop(answers.insert(asked, row.clone())),
             }
         }
         leads = further;
